@@ -1,0 +1,61 @@
+"""bpnative: backpropagation as a native library. Feed-forward networks, trained at the speed of the processor.
+
+    >>> import bpnative as bp
+    >>> X, y = bp.datasets.load_digits()
+    >>> net = bp.mlp([64, 64, 10], activation="relu", seed=0)
+    >>> trainer = bp.Trainer(net, loss="cross_entropy", optimizer="adam", metrics=["accuracy"])
+    >>> history = trainer.fit(X, y, epochs=10, batch_size=32)
+    >>> history["accuracy"][-1] > 0.95
+    True
+
+Rows are samples: X is (n_samples, n_features). Start with `Network` or `mlp`, train with `Trainer`. Names of layers,
+activations, losses, optimizers, initializers and metrics can be given as strings or as objects with settings.
+"""
+
+from __future__ import annotations
+
+from . import _bpnative
+from ._version import __version__
+
+if _bpnative.__version__ != __version__:
+    raise ImportError(
+        f"bpnative {__version__} found its compiled module of version {_bpnative.__version__}: install it again, "
+        f"for example with pip install --force-reinstall bpnative"
+    )
+
+from . import activations, datasets, initializers, kernels, losses, metrics, optimizers
+from .callbacks import Callback, EarlyStopping, Run
+from .config import get_num_threads, set_num_threads, show_config
+from .history import History
+from .layers import Dense
+from .losses import MSE, BinaryCrossEntropy, CrossEntropy
+from .network import Network, mlp
+from .optimizers import SGD, Adam
+from .trainer import Trainer
+
+__all__ = [
+    "MSE",
+    "SGD",
+    "Adam",
+    "BinaryCrossEntropy",
+    "Callback",
+    "CrossEntropy",
+    "Dense",
+    "EarlyStopping",
+    "History",
+    "Network",
+    "Run",
+    "Trainer",
+    "__version__",
+    "activations",
+    "datasets",
+    "get_num_threads",
+    "initializers",
+    "kernels",
+    "losses",
+    "metrics",
+    "mlp",
+    "optimizers",
+    "set_num_threads",
+    "show_config",
+]

@@ -1,0 +1,113 @@
+# What the compiled module offers to this package; users meet it through bpnative and bpnative.kernels, where the
+# docstrings are. Arrays are C-contiguous, aligned and native-endian; anything else is a TypeError or ValueError.
+# tools/check_stub holds this file against the module: names, arguments and which of them have a default.
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+_Floats: TypeAlias = npt.NDArray[np.floating[Any]]  # float32 or float64, the same in all arrays of one call
+_Labels: TypeAlias = npt.NDArray[np.int32]
+
+__version__: str
+
+def config() -> dict[str, Any]: ...
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...
+def stop_threads() -> None: ...
+def activation_names() -> list[str]: ...
+def loss_names() -> list[str]: ...
+def optimizer_names() -> list[str]: ...
+def layer_names() -> list[str]: ...
+def fma_peak(dtype: str, isa: str, seconds: float) -> float: ...
+
+class Network:
+    def __init__(
+        self, dtype: str, input_size: int, layers: Sequence[tuple[str, Mapping[str, float | int | bool | str]]]
+    ) -> None: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def input_size(self) -> int: ...
+    @property
+    def output_size(self) -> int: ...
+    @property
+    def parameters(self) -> npt.NDArray[Any]: ...
+    @property
+    def gradients(self) -> npt.NDArray[Any]: ...
+    @property
+    def tensors(self) -> list[tuple[int, str, int, tuple[int, ...]]]: ...
+    def set_trainable(self, layer: int, trainable: bool) -> None: ...
+    def predict(self, out: _Floats, x: _Floats) -> None: ...
+    def forward(self, out: _Floats, x: _Floats, training: bool) -> None: ...
+    def backward(self, input_gradient: _Floats, output_gradient: _Floats) -> None: ...
+
+class Trainer:
+    def __init__(self, network: Network, loss: str, optimizer: str, settings: Mapping[str, float]) -> None: ...
+    @property
+    def state(self) -> dict[str, npt.NDArray[Any]]: ...
+    step_count: int
+    def train(
+        self,
+        losses: npt.NDArray[np.float64],
+        outputs: _Floats | None,
+        x: _Floats,
+        y: _Floats | _Labels,
+        sample_weight: _Floats | None,
+        order: npt.NDArray[np.int64],
+        learning_rate: npt.NDArray[np.float64],
+        batch_size: int,
+    ) -> None: ...
+    def gradients(self, x: _Floats, y: _Floats | _Labels, sample_weight: _Floats | None) -> float: ...
+    def evaluate(
+        self, outputs: _Floats | None, x: _Floats, y: _Floats | _Labels, sample_weight: _Floats | None
+    ) -> float: ...
+
+def matmul(out: _Floats, a: _Floats, b: _Floats, isa: str) -> None: ...
+def dense_forward(
+    y: _Floats, x: _Floats, weight: _Floats, bias: _Floats | None, activation: str, parameter: float, isa: str
+) -> None: ...
+def dense_backward(
+    dx: _Floats | None,
+    dw: _Floats,
+    db: _Floats | None,
+    dz: _Floats,
+    x: _Floats,
+    weight: _Floats,
+    input_activation: str,
+    parameter: float,
+    isa: str,
+) -> None: ...
+def activation(y: _Floats, z: _Floats, name: str, parameter: float, isa: str) -> None: ...
+def activation_derivative(dz: _Floats, dy: _Floats, z: _Floats, name: str, parameter: float, isa: str) -> None: ...
+def loss(
+    dz: _Floats,
+    losses: _Floats,
+    z: _Floats,
+    target: _Floats | _Labels,
+    sample_weight: _Floats | None,
+    name: str,
+    isa: str,
+) -> float: ...
+def sgd_update(
+    weight: _Floats,
+    velocity: _Floats | None,
+    gradient: _Floats,
+    learning_rate: float,
+    momentum: float,
+    nesterov: bool,
+    isa: str,
+) -> None: ...
+def adam_update(
+    weight: _Floats,
+    m: _Floats,
+    v: _Floats,
+    gradient: _Floats,
+    step: int,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    isa: str,
+) -> None: ...

@@ -1,0 +1,349 @@
+"""The network: layers, one flat buffer of parameters, forward and backward."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _bpnative, data, initializers
+from .activations import Activation
+from .layers import Dense, Layer, assign
+from .names import unknown_name
+from .seeds import Seed, check_seed, weight_generators
+from .specification import check_count, check_flag
+from .summary import summary_text
+
+Array = npt.NDArray[Any]
+
+DTYPES = ("float32", "float64")
+STATE_VERSION = 1
+
+
+class Network:
+    """A feed-forward network.
+
+    Args:
+        layers: The layers, first to last, such as ``[Dense(256, activation="relu"), Dense(10)]``.
+        input_size: Columns of X.
+        dtype: ``"float32"`` or ``"float64"``, of all parameters and computations.
+        seed: What the first weights are drawn with: a whole number (the same one, the same weights), a NumPy Generator
+            (drawn from), or None (new ones each time).
+
+    Attributes:
+        layers: The layers as views, see `bpnative.layers.Layer`: ``net.layers[0].weight``, ``.trainable``, …
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: Sizes are below 1 or overflow, the dtype is unknown, or initial values do not fit a layer.
+        MemoryError: The parameters do not fit in memory.
+
+    Pickle and `copy` carry the network by value. Shapes: rows are samples, X is (n, input_size).
+
+    Example:
+        >>> import bpnative as bp
+        >>> net = bp.Network([bp.Dense(4, activation="tanh"), bp.Dense(1)], input_size=2, seed=0)
+        >>> net.predict([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]).shape
+        (3, 1)
+        >>> net
+        Network([Dense(4, activation='tanh'), Dense(1)], input_size=2, seed=0)
+    """
+
+    def __init__(
+        self, layers: Iterable[Dense], input_size: int, *, dtype: npt.DTypeLike = "float32", seed: Seed = None
+    ) -> None:
+        specifications = _check_layers(layers)
+        seed = check_seed(seed)
+        generator, training_generator = weight_generators(seed)
+        self._build(specifications, check_count(input_size, "input_size"), _check_dtype(dtype))
+        self._seed = None if isinstance(seed, np.random.Generator) else seed
+        for layer in self.layers:
+            for tensor, view in layer._parameters.items():
+                what = f"{tensor} of layer {layer._index}, {layer.specification!r} (shapes: {self._chain()})"
+                view[...] = initializers.draw(layer.specification.initializer(tensor), view.shape, generator, what)
+        # What trainers shuffle with when they are given no seed of their own: independent of the weights' draws.
+        self._training_seed = int(training_generator.integers(2**63))
+
+    def _build(self, specifications: Sequence[Dense], input_size: int, dtype: np.dtype[Any]) -> None:
+        sizes, total = [input_size], 0
+        for specification in specifications:
+            total += specification.parameter_count(sizes[-1])
+            sizes.append(specification.output_size(sizes[-1]))
+        if max(sizes) >= 2**31 or total * dtype.itemsize > sys.maxsize // 2:
+            chain = " -> ".join(map(str, sizes))
+            raise ValueError(
+                f"expected layers that fit in memory, each of fewer than 2**31 units, got {total:,} parameters "
+                f"(shapes: {chain})"
+            )
+        self._dtype, self._sizes = dtype, sizes
+        self._native = _bpnative.Network(dtype.name, input_size, [layer.native() for layer in specifications])
+        self._parameters, self._gradients = self._native.parameters, self._native.gradients
+        views: list[tuple[dict[str, Array], dict[str, Array]]] = [({}, {}) for _ in specifications]
+        for index, tensor, offset, shape in self._native.tensors:
+            part = slice(offset, offset + int(np.prod(shape)))
+            views[index][0][tensor] = self._parameters[part].reshape(shape)
+            views[index][1][tensor] = self._gradients[part].reshape(shape)
+        self.layers: tuple[Layer, ...] = tuple(
+            Layer(self._native, index, specification, sizes[index], *views[index])
+            for index, specification in enumerate(specifications)
+        )
+        self._backward_rows = 0
+        # Rows of one native call over many, bounded in memory and time but never by measured time: about 2 billion
+        # multiplications, some tens of milliseconds, lie between two looks at signals.
+        self._block_rows = min(max(256, 2**31 // self._parameters.size), max(256, 2**20 // self.output_size))
+
+    @property
+    def input_size(self) -> int:
+        """Columns of X."""
+        return self._sizes[0]
+
+    @property
+    def output_size(self) -> int:
+        """Columns of the output."""
+        return self._sizes[-1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of parameters and computations."""
+        return self._dtype
+
+    @property
+    def seed(self) -> int | None:
+        """The seed given, None where there was none or a Generator."""
+        return self._seed
+
+    @property
+    def parameters(self) -> Array:
+        """All parameters, one flat, writable view of the native buffer; assigning copies values into it.
+
+        In the order of the layers, the weight before the bias, rows of a weight one after another.
+        """
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, values: npt.ArrayLike) -> None:
+        assign(self._parameters, values, "parameters")
+
+    @property
+    def gradients(self) -> Array:
+        """The last gradients, one flat view laid out as `parameters`; written by `backward` and `Trainer.gradients`."""
+        return self._gradients
+
+    @gradients.setter
+    def gradients(self, values: npt.ArrayLike) -> None:
+        assign(self._gradients, values, "gradients")
+
+    def predict(self, X: npt.ArrayLike) -> Array:
+        """The outputs for each row of X, after the last activation.
+
+        A row gives the same bits alone and in any batch; NaN and infinity are passed on; Ctrl-C is heard in between.
+
+        Args:
+            X: (n, input_size); n may be 0.
+
+        Returns:
+            A new array (n, output_size) of the network's dtype.
+
+        Raises:
+            TypeError: X holds no real numbers.
+            ValueError: X has another number of columns.
+
+        Example:
+            >>> import bpnative as bp
+            >>> bp.mlp([2, 3, 1], seed=0).predict([[0.0, 0.0]]).tolist()
+            [[0.0]]
+        """
+        x = data.as_rows(X, self._sizes[0], self._dtype, "X", "input_size of the network")
+        out = np.empty((len(x), self._sizes[-1]), self._dtype)
+        rows = self._block_rows
+        if len(x) <= rows:
+            self._native.predict(out, x)
+        else:
+            for start in range(0, len(x), rows):
+                self._native.predict(out[start : start + rows], x[start : start + rows])
+        return out
+
+    def __call__(self, X: npt.ArrayLike) -> Array:
+        """The same as `predict`."""
+        return self.predict(X)
+
+    def forward(self, x: npt.ArrayLike, training: bool = True) -> Array:
+        """One batch forward; with training=True what `backward` needs is kept.
+
+        Args:
+            x: (n, input_size); n may be 0, but then there is nothing to go back through.
+            training: False is `predict`, in one piece.
+
+        Returns:
+            A new array (n, output_size), after the last activation.
+
+        Raises:
+            TypeError: x holds no real numbers.
+            ValueError: x has another number of columns.
+
+        Example:
+            >>> import bpnative as bp
+            >>> net = bp.mlp([2, 3, 1], seed=0)
+            >>> output = net.forward([[0.5, -0.5]])
+            >>> net.backward(output - 1.0).shape
+            (1, 2)
+        """
+        batch = data.as_rows(x, self._sizes[0], self._dtype, "x", "input_size of the network")
+        training = check_flag(training, "training")
+        out = np.empty((len(batch), self._sizes[-1]), self._dtype)
+        self._backward_rows = 0
+        if len(batch):
+            self._native.forward(out, batch, training)
+            self._backward_rows = len(batch) if training else 0
+        return out
+
+    def backward(self, output_gradient: npt.ArrayLike) -> Array:
+        """The chain rule back through the last `forward`: fills `gradients` and returns the gradient of the input.
+
+        For any loss of one's own: update with ``net.parameters -= learning_rate * net.gradients``.
+
+        Args:
+            output_gradient: Derivative of the loss in each output, (n, output_size), n as in `forward`.
+
+        Returns:
+            Derivative of the loss in each input, a new array (n, input_size).
+
+        Raises:
+            TypeError: output_gradient holds no real numbers.
+            ValueError: There was no ``forward(x, training=True)``, or the shape is not that of its output.
+
+        Example:
+            >>> import bpnative as bp
+            >>> net = bp.Network([bp.Dense(1, weight_initializer=[[2.0, 3.0]])], input_size=2)
+            >>> output = net.forward([[1.0, 1.0]])
+            >>> net.backward([[1.0]]).tolist(), net.gradients.tolist()
+            ([[2.0, 3.0]], [1.0, 1.0, 1.0])
+        """
+        n = self._backward_rows
+        if n == 0:
+            raise ValueError("backward needs forward(x, training=True) with at least one row before it")
+        gradient = data.as_rows(output_gradient, self._sizes[-1], self._dtype, "output_gradient", "network's outputs")
+        if len(gradient) != n:
+            raise ValueError(f"expected output_gradient with {n} rows, as in forward, got {len(gradient)}")
+        input_gradient = np.empty((n, self._sizes[0]), self._dtype)
+        self._native.backward(input_gradient, gradient)
+        return input_gradient
+
+    def summary(self, file: TextIO | None = None) -> None:
+        """Print a table of layers, shapes, parameters, what is trainable, and memory.
+
+        Args:
+            file: Where to, standard output by default.
+
+        Example:
+            >>> import bpnative as bp
+            >>> bp.mlp([4, 8, 3], seed=0).summary()
+            layer          output shape  parameters  trainable
+            ...
+            67 parameters, 67 trainable; float32, 268 B and as much for gradients
+        """
+        print(summary_text(self), file=file)
+
+    def _chain(self) -> str:
+        """The chain of shapes, for messages."""
+        return " -> ".join(map(str, self._sizes))
+
+    def __repr__(self) -> str:
+        dtype = "" if self.dtype.name == "float32" else f", dtype={self.dtype.name!r}"
+        seed = "" if self.seed is None else f", seed={self.seed!r}"
+        layers = [layer.specification for layer in self.layers]
+        return f"Network({layers}, input_size={self.input_size}{dtype}{seed})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {
+            "version": STATE_VERSION,
+            "layers": [layer.specification.without_values() for layer in self.layers],
+            "input_size": self.input_size,
+            "dtype": self.dtype.name,
+            "seed": self._seed,
+            "training_seed": self._training_seed,
+            "parameters": self.parameters.copy(),
+        }
+        return _restore, (type(self), state)
+
+
+def _restore(kind: type[Network], state: Any) -> Network:
+    """A network from its pickled state, every part checked as a constructor would."""
+    expected = {"version", "layers", "input_size", "dtype", "seed", "training_seed", "parameters"}
+    if not isinstance(state, dict) or set(state) != expected or state["version"] != STATE_VERSION:
+        raise ValueError(f"expected a pickled network of version {STATE_VERSION} with {sorted(expected)}, got another")
+    parameters = np.asarray(state["parameters"])
+    layers, input_size = _check_layers(state["layers"]), check_count(state["input_size"], "input_size")
+    dtype = _check_dtype(state["dtype"])
+    count, size = 0, input_size
+    for layer in layers:
+        count, size = count + layer.parameter_count(size), layer.output_size(size)
+    if parameters.shape != (count,) or parameters.dtype != dtype:
+        raise ValueError(
+            f"expected pickled parameters of shape ({count},) and dtype {dtype}, got {parameters.shape} and "
+            f"{parameters.dtype}"
+        )
+    network = kind.__new__(kind)
+    seed = check_seed(state["seed"])
+    network._seed = None if isinstance(seed, np.random.Generator) else seed
+    network._training_seed = check_count(state["training_seed"], "training_seed", 0)
+    network._build(layers, input_size, dtype)
+    network.parameters = parameters
+    return network
+
+
+def mlp(
+    sizes: Sequence[int],
+    activation: str | Activation = "relu",
+    *,
+    output_activation: str | Activation = "linear",
+    dtype: npt.DTypeLike = "float32",
+    seed: Seed = None,
+) -> Network:
+    """A multilayer perceptron: dense layers one after another, all but the last with the same activation.
+
+    Args:
+        sizes: Columns of X, units of each hidden layer, number of outputs: at least two numbers.
+        activation: Of the hidden layers.
+        output_activation: Of the last layer.
+        dtype: As of `Network`.
+        seed: As of `Network`.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: Fewer than two sizes, one below 1, or an unknown name.
+
+    Example:
+        >>> mlp([784, 256, 10], activation="relu", seed=0)
+        Network([Dense(256, activation='relu'), Dense(10)], input_size=784, seed=0)
+    """
+    sizes = list(sizes)
+    if len(sizes) < 2:
+        raise ValueError(f"expected sizes as [inputs, hidden units, …, outputs], at least two numbers, got {sizes}")
+    hidden = [Dense(units, activation=activation) for units in sizes[1:-1]]
+    return Network([*hidden, Dense(sizes[-1], activation=output_activation)], sizes[0], dtype=dtype, seed=seed)
+
+
+def _check_layers(layers: Iterable[Dense]) -> list[Dense]:
+    if isinstance(layers, Dense) or not isinstance(layers, Iterable):
+        raise TypeError(f"expected layers as a list such as [Dense(256, activation='relu'), Dense(10)], got {layers!r}")
+    checked = list(layers)
+    for index, layer in enumerate(checked):
+        if not isinstance(layer, Dense):
+            raise TypeError(f"expected layer {index} as a specification such as Dense(10), got {layer!r}")
+    if not checked:
+        raise ValueError("expected at least one layer, got none: for example [Dense(10)]")
+    return checked
+
+
+def _check_dtype(dtype: Any) -> np.dtype[Any]:
+    try:
+        name = np.dtype(dtype).name if dtype is not None else "None"
+    except TypeError:
+        name = str(dtype)
+    if name not in DTYPES:
+        raise unknown_name("dtype", name, DTYPES)
+    return np.dtype(name)

@@ -1,0 +1,41 @@
+"""Seeds: whole numbers, NumPy Generators or None, and the generators made from them."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+
+from .specification import check_count
+
+Seed: TypeAlias = int | np.random.Generator | None
+
+
+def check_seed(seed: Seed) -> Seed:
+    """A seed with whole numbers as Python ints.
+
+    Raises:
+        TypeError: It is no whole number, Generator or None.
+        ValueError: It is negative.
+
+    Example:
+        >>> check_seed(np.int64(3))
+        3
+    """
+    return seed if seed is None or isinstance(seed, np.random.Generator) else check_count(seed, "seed", 0)
+
+
+def weight_generators(seed: Seed) -> tuple[np.random.Generator, np.random.Generator]:
+    """The generator that first weights are drawn from, and the one that trainers' seeds are drawn from.
+
+    They are independent, except that a Generator of the user's serves for both.
+
+    Example:
+        >>> weights, _ = weight_generators(0)
+        >>> weights.random() == np.random.default_rng(0).random()
+        True
+    """
+    if isinstance(seed, np.random.Generator):
+        return seed, seed
+    sequence = np.random.SeedSequence(seed)
+    return np.random.default_rng(sequence), np.random.default_rng(sequence.spawn(1)[0])

@@ -1,0 +1,350 @@
+"""The trainer: fit, step, evaluate, gradients. It checks data once, and hands whole runs of steps to native code."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _bpnative, data, losses, optimizers
+from ._version import __version__
+from .callbacks import Callback, end_all, gather
+from .epoch import Pace, evaluate, train_epoch
+from .history import History
+from .layers import assign
+from .losses import Loss
+from .meter import bind_all
+from .metrics import MetricLike
+from .network import Network
+from .optimizers import LearningRate, Optimizer
+from .seeds import Seed, check_seed
+from .specification import check_count, check_flag
+
+Array = npt.NDArray[Any]
+
+STATE_VERSION = 1
+
+
+class Trainer:
+    """Trains a network: a loss, an optimizer with its state, metrics to report, and the order of samples.
+
+    Args:
+        network: The network; it is changed in place.
+        loss: ``"mse"``, ``"cross_entropy"``, ``"binary_cross_entropy"`` or an object of `bpnative.losses`.
+        optimizer: ``"adam"``, ``"sgd"`` or an object such as ``bp.Adam(learning_rate=1e-3)``.
+        metrics: Reported beside the loss: ``"accuracy"``, ``"mse"``, ``"mae"``, ``"r2"``, objects of
+            `bpnative.metrics`, or ``callable(output, target) -> float``.
+        seed: What samples are shuffled with: a whole number, a NumPy Generator, or None, which takes it from the
+            network's seed, so that the network's seed alone makes a run repeatable.
+
+    Attributes:
+        network: The network that is trained.
+        loss: The loss, as a specification.
+        metrics: The metrics, as objects.
+        history: The `History` of the last `fit`, also of one that was interrupted.
+        stop_training: A callback sets this to True to end the run.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: A name is unknown, or the loss does not go with the network's last layer.
+
+    Example:
+        >>> import bpnative as bp
+        >>> net = bp.mlp([2, 16, 1], activation="tanh", seed=0)
+        >>> optimizer = bp.Adam(learning_rate=0.05)
+        >>> trainer = bp.Trainer(net, loss="binary_cross_entropy", optimizer=optimizer, metrics=["accuracy"])
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+        >>> history = trainer.fit(X, y, epochs=200)
+        >>> trainer.evaluate(X, y)["accuracy"]
+        1.0
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: str | Loss,
+        optimizer: str | Optimizer = "adam",
+        *,
+        metrics: Iterable[MetricLike] = (),
+        seed: Seed = None,
+    ) -> None:
+        if not isinstance(network, Network):
+            raise TypeError(f"expected network as a bpnative.Network, got {network!r} ({type(network).__name__})")
+        self.network = network
+        self.loss = losses.get(loss)
+        self._set_optimizer(optimizers.get(optimizer))
+        last = network.layers[-1].specification.native()[1]["activation"]
+        self.loss.check_network(network.output_size, str(last))
+        self.metrics = bind_all(metrics, self.loss.name, str(last))
+        seed = check_seed(seed)
+        self._generator = np.random.default_rng(network._training_seed if seed is None else seed)
+        self._data = data.Checker(network.input_size, network.output_size, network.dtype, self.loss)
+        settings = self._optimizer.settings()
+        self._native = _bpnative.Trainer(network._native, self.loss.name, self._optimizer.name, settings)
+        self.history = History()
+        self.stop_training = False
+        self._pace = Pace()
+        self._step_order = np.arange(0, dtype=np.int64)
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer, as a specification. Its learning rate can be changed, see `learning_rate`."""
+        return self._optimizer
+
+    @property
+    def learning_rate(self) -> LearningRate:
+        """The learning rate, a number or a callable(step); assigning changes it from the next native call on."""
+        return self._optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: LearningRate) -> None:
+        self._set_optimizer(dataclasses.replace(self._optimizer, learning_rate=value))
+
+    def _set_optimizer(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        # The learning rate of a single step, made once where it is a number.
+        self._step_rate = None if callable(optimizer.learning_rate) else optimizer.learning_rates(0, 1)
+
+    @property
+    def step_count(self) -> int:
+        """Number of updates made so far, over all calls."""
+        return self._native.step_count
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The optimizer's state by name, writable flat views laid out as ``network.parameters``."""
+        return self._native.state
+
+    def fit(
+        self,
+        X: object,
+        y: object,
+        *,
+        epochs: int = 1,
+        batch_size: int = 32,
+        validation_data: Sequence[Any] | None = None,
+        sample_weight: object = None,
+        shuffle: bool = True,
+        callbacks: Callback | Iterable[Callback] = (),
+        progress: bool | None = None,
+    ) -> History:
+        """Train for some epochs; a further call goes on where the last one ended, optimizer state included.
+
+        Ctrl-C ends the run between native calls, within some tens of milliseconds: ``on_train_end`` of the callbacks is
+        called, the network holds the weights of the last finished step (or the best ones, with EarlyStopping),
+        ``trainer.history`` the epochs so far, with ``interrupted`` set, and KeyboardInterrupt is raised, so that a
+        loop or a script around `fit` stops as well. To go on instead, catch it.
+
+        Args:
+            X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity.
+            y: As the loss takes it: class labels (n,), one-hot rows or numbers (n, output_size), (n,) for one output.
+            epochs: Passes over the data, at least 1.
+            batch_size: Samples of a step, at least 1; the last batch of an epoch may be smaller.
+            validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch.
+            sample_weight: (n,), factors of each sample's loss, at least 0.
+            shuffle: Whether each epoch takes the samples in a new random order.
+            callbacks: Objects of `bpnative.Callback`.
+            progress: One line an epoch: True prints, False doesn't, None does where standard output is a terminal.
+
+        Returns:
+            The history: a dict of lists, a number an epoch.
+
+        Raises:
+            TypeError: An argument has the wrong type, or data are no real numbers.
+            ValueError: Data are empty, not finite, or do not fit the network and the loss. Nothing was changed.
+
+        Example:
+            >>> import bpnative as bp
+            >>> trainer = bp.Trainer(bp.mlp([1, 8, 1], seed=0), loss="mse", optimizer=bp.Adam(learning_rate=0.05))
+            >>> history = trainer.fit([[0.0], [0.5], [1.0]], [1.0, 2.0, 3.0], epochs=300)
+            >>> history["loss"][-1] < 0.01
+            True
+        """
+        samples = self._data.dataset(X, y, sample_weight)
+        n = len(samples.x)
+        epochs, batch_size = check_count(epochs, "epochs"), data.check_batch_size(batch_size, n)
+        generator = self._generator if check_flag(shuffle, "shuffle") else None
+        validation = self._data.validation(validation_data)
+        self._check_metrics(samples)
+        self._check_metrics(validation)
+        chosen = gather(callbacks, progress)
+        names = ["loss", *(metric.name for metric in self.metrics)]
+        columns = names if validation is None else [*names, *(f"val_{name}" for name in names)]
+        self.history = history = History(columns, self._params(epochs, batch_size, samples, generator is not None))
+        self.stop_training = False
+        begun: list[Callback] = []
+        try:
+            for callback in chosen:
+                callback.on_train_begin(self)
+                begun.append(callback)
+            for epoch in range(epochs):
+                start = time.perf_counter()
+                for callback in chosen:
+                    callback.on_epoch_begin(self, epoch)
+                logs = train_epoch(self, epoch, samples, data.sample_order(n, generator), batch_size, chosen)
+                if validation is not None:
+                    logs |= {f"val_{name}": value for name, value in evaluate(self, validation).items()}
+                history.append(epoch, logs, time.perf_counter() - start)
+                for callback in chosen:
+                    callback.on_epoch_end(self, epoch, logs)
+                if self.stop_training:
+                    break
+        except BaseException:
+            history.interrupted = True
+            end_all(begun, self)
+            raise
+        for callback in chosen:
+            callback.on_train_end(self)
+        return history
+
+    def step(self, x: object, y: object, sample_weight: object = None) -> float:
+        """One update with one minibatch: for online and reinforcement learning, and loops of one's own.
+
+        Shapes, dtypes and labels are checked; NaN is passed on. Fastest with C-contiguous arrays of the network's dtype
+        and int32 labels: these are taken as they are.
+
+        Args:
+            x: (n, input_size).
+            y: As the loss takes it, see `fit`.
+            sample_weight: (n,), at least 0.
+
+        Returns:
+            The mean loss of the minibatch, before the update.
+
+        Raises:
+            TypeError: Data are no real numbers.
+            ValueError: Data are empty or do not fit the network and the loss. Nothing was changed.
+
+        Example:
+            >>> import bpnative as bp
+            >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse", optimizer="sgd")
+            >>> first, second = trainer.step([[1.0]], [3.0]), trainer.step([[1.0]], [3.0])
+            >>> second < first
+            True
+        """
+        samples = self._data.batch(x, y, sample_weight)
+        n = len(samples.x)
+        order = self._step_order
+        if len(order) != n:
+            order = self._step_order = np.arange(n, dtype=np.int64)
+        rate = self._step_rate
+        if rate is None:
+            rate = self._optimizer.learning_rates(self._native.step_count, 1)
+        loss = np.empty(1)
+        try:
+            self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, n)
+        except ValueError:
+            self._data.explain(samples)
+            raise
+        return loss.item()
+
+    def gradients(self, x: object, y: object, sample_weight: object = None) -> tuple[float, Array]:
+        """The loss of a batch and its gradient in all parameters, without an update.
+
+        Args:
+            x: (n, input_size).
+            y: As the loss takes it, see `fit`.
+            sample_weight: (n,), at least 0.
+
+        Returns:
+            The mean loss, and a new flat array laid out as ``network.parameters``; ``network.gradients`` holds the same
+            numbers until they are overwritten.
+
+        Raises:
+            TypeError: Data are no real numbers.
+            ValueError: Data are empty or do not fit the network and the loss.
+
+        Example:
+            >>> import bpnative as bp
+            >>> net = bp.Network([bp.Dense(1, weight_initializer=[[2.0]])], input_size=1)
+            >>> loss, gradients = bp.Trainer(net, loss="mse").gradients([[3.0]], [5.0])
+            >>> loss, gradients.tolist()
+            (1.0, [6.0, 2.0])
+        """
+        samples = self._data.batch(x, y, sample_weight)
+        try:
+            loss = self._native.gradients(samples.x, samples.y, samples.weight)
+        except ValueError:
+            self._data.explain(samples)
+            raise
+        return loss, self.network.gradients.copy()
+
+    def evaluate(self, X: object, y: object, *, sample_weight: object = None) -> dict[str, float]:
+        """The loss and the metrics over a data set, in blocks of bounded memory, without an update.
+
+        Args:
+            X: (n, input_size); no NaN or infinity.
+            y: As the loss takes it, see `fit`.
+            sample_weight: (n,), at least 0.
+
+        Returns:
+            ``{"loss": …}`` and each metric by name.
+
+        Raises:
+            TypeError: Data are no real numbers.
+            ValueError: Data are empty, not finite, or do not fit the network and the loss.
+
+        Example:
+            >>> import bpnative as bp
+            >>> net = bp.Network([bp.Dense(1, weight_initializer=[[2.0]])], input_size=1)
+            >>> bp.Trainer(net, loss="mse", metrics=["mae"]).evaluate([[1.0], [2.0]], [2.0, 6.0])
+            {'loss': 2.0, 'mae': 1.0}
+        """
+        samples = self._data.dataset(X, y, sample_weight)
+        self._check_metrics(samples)
+        return evaluate(self, samples)
+
+    def _check_metrics(self, samples: data.Samples | None) -> None:
+        if samples is not None:
+            for metric in self.metrics:
+                metric.check(samples.y, self.network.output_size)
+
+    def _params(self, epochs: int, batch_size: int, samples: data.Samples, shuffle: bool) -> dict[str, Any]:
+        """Settings and versions of a run, for its history."""
+        native = _bpnative.config()
+        return {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "samples": len(samples.x),
+            "shuffle": shuffle,
+            "network": repr(self.network),
+            "loss": repr(self.loss),
+            "optimizer": repr(self.optimizer),
+            "first_step": self.step_count,
+            "isa": native["isa"],
+            "threads": native["threads"],
+            "bpnative": __version__,
+            "numpy": np.__version__,
+            "python": sys.version.split()[0],
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "version": STATE_VERSION,
+            "network": self.network,
+            "loss": self.loss,
+            "optimizer": self.optimizer,
+            "metrics": self.metrics,
+            "generator": self._generator,
+            "history": self.history,
+            "step_count": self.step_count,
+            "state": {name: view.copy() for name, view in self.state.items()},
+        }
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, dict) or state.get("version") != STATE_VERSION:
+            raise ValueError(f"expected a pickled trainer of version {STATE_VERSION}, got another")
+        settings = {"metrics": state["metrics"], "seed": state["generator"]}
+        Trainer.__init__(self, state["network"], state["loss"], state["optimizer"], **settings)
+        views = self.state
+        if set(views) != set(state["state"]):
+            raise ValueError(f"expected pickled optimizer state {sorted(views)}, got {sorted(state['state'])}")
+        for name, view in views.items():
+            assign(view, state["state"][name], f"optimizer state {name!r}")
+        self._native.step_count = check_count(state["step_count"], "step_count", 0)
+        self.history = state["history"]

@@ -1,0 +1,151 @@
+// The compiled Trainer: a network, a loss and an optimizer. train() runs as many minibatches as the order holds in one
+// call without the interpreter's lock; Python decides how many that are. Documented in python/bpnative/trainer.py.
+#include "bindings/any_network.h"
+
+namespace bpnative {
+namespace {
+
+template <class T>
+struct TrainerOf {
+  using Element = T;
+  NetworkOf<T>& own;
+  OptimizerState<T> optimizer;
+  Engine<T> training, evaluating;
+
+  TrainerOf(NetworkOf<T>& network, Loss loss, Optimizer kind, const std::map<std::string, double>& settings)
+      : own(network),
+        optimizer(kind, settings, network.network.parameters().size()),
+        training(network.network, loss),
+        evaluating(network.network, loss) {}
+};
+
+struct AnyTrainer {
+  py::object network;  // kept alive
+  std::variant<std::unique_ptr<TrainerOf<float>>, std::unique_ptr<TrainerOf<double>>> of;
+
+  template <class F>
+  decltype(auto) visit(F&& f) {
+    return std::visit([&](auto& trainer) -> decltype(auto) { return f(*trainer); }, of);
+  }
+};
+
+std::unique_ptr<AnyTrainer> make_trainer(const py::object& network, const std::string& loss,
+                                         const std::string& optimizer, const std::map<std::string, double>& settings) {
+  auto any = std::make_unique<AnyTrainer>();
+  any->network = network;
+  network.cast<AnyNetwork&>().visit([&](auto& own) {
+    using T = typename std::decay_t<decltype(own)>::Element;
+    any->of = std::make_unique<TrainerOf<T>>(own, loss_of(loss), optimizer_of(optimizer), settings);
+  });
+  return any;
+}
+
+// Labels are checked where they are used, so that a run costs what its order holds and not what the data hold.
+template <class T>
+void check_labels(const Samples<T>& samples, int classes) {
+  if (!samples.labels) return;
+  for (std::int64_t i = 0; i < samples.count; ++i) {
+    const std::int32_t label = samples.labels[samples.row(i)];
+    if (label < 0 || label >= classes)
+      fail_value("labels must be from 0 to " + std::to_string(classes - 1) + ", got " + std::to_string(label) +
+                 " in row " + std::to_string(samples.row(i)));
+  }
+}
+
+// x, targets and weights of n rows, checked against the network.
+template <class T>
+Samples<T> samples_of(Network<T>& network, const py::array& x, const py::array& y, const py::object& sample_weight) {
+  Samples<T> samples;
+  samples.x = input<T>(x, "x", {kAny, network.inputs()});
+  samples.count = x.shape(0);
+  if (y.ndim() == 1) {
+    samples.labels = input<std::int32_t>(y, "y", {x.shape(0)});
+  } else {
+    samples.target = input<T>(y, "y", {x.shape(0), network.outputs()});
+  }
+  samples.weight = optional_input<T>(sample_weight, "sample_weight", {x.shape(0)});
+  if (samples.count == 0) fail_value("there are no rows: x has shape " + shape_text({0, network.inputs()}));
+  return samples;
+}
+
+void train(AnyTrainer& any, py::array losses, const py::object& outputs, const py::array& x, const py::array& y,
+           const py::object& sample_weight, const py::array& order, const py::array& learning_rate,
+           py::ssize_t batch_size) {
+  any.visit([&](auto& trainer) {
+    using T = typename std::decay_t<decltype(trainer)>::Element;
+    Network<T>& network = trainer.own.network;
+    Samples<T> samples = samples_of(network, x, y, sample_weight);
+    const std::int64_t rows = samples.count;
+    samples.order = input<std::int64_t>(order, "order", {kAny});
+    samples.count = order.shape(0);
+    for (std::int64_t i = 0; i < samples.count; ++i)
+      if (samples.order[i] < 0 || samples.order[i] >= rows)
+        fail_value("order must hold row numbers from 0 to " + std::to_string(rows - 1) + ", got " +
+                   std::to_string(samples.order[i]));
+    check_labels(samples, network.outputs());
+    const int batch = int_size(batch_size, "batch_size");
+    if (batch < 1) fail_value("batch_size must be at least 1, got " + std::to_string(batch_size));
+    const py::ssize_t steps = (order.shape(0) + batch - 1) / batch;
+    double* loss = output<double>(losses, "losses", {steps});
+    T* out = optional_output<T>(outputs, "outputs", {order.shape(0), network.outputs()});
+    const double* rates = input<double>(learning_rate, "learning_rate", {steps});
+    compute(network, [&] { trainer.training.train(loss, out, trainer.optimizer, samples, rates, batch); });
+  });
+}
+
+double gradients(AnyTrainer& any, const py::array& x, const py::array& y, const py::object& sample_weight) {
+  return any.visit([&](auto& trainer) {
+    using T = typename std::decay_t<decltype(trainer)>::Element;
+    const Samples<T> samples = samples_of<T>(trainer.own.network, x, y, sample_weight);
+    int_size(samples.count, "the number of rows");
+    check_labels(samples, trainer.own.network.outputs());
+    return compute(trainer.own.network, [&] { return trainer.training.gradients(samples); });
+  });
+}
+
+double evaluate(AnyTrainer& any, const py::object& outputs, const py::array& x, const py::array& y,
+                const py::object& sample_weight) {
+  return any.visit([&](auto& trainer) {
+    using T = typename std::decay_t<decltype(trainer)>::Element;
+    Network<T>& network = trainer.own.network;
+    const Samples<T> samples = samples_of<T>(network, x, y, sample_weight);
+    int_size(samples.count, "the number of rows");
+    check_labels(samples, network.outputs());
+    T* out = optional_output<T>(outputs, "outputs", {x.shape(0), network.outputs()});
+    return compute(network, [&] { return trainer.evaluating.evaluate(out, samples); });
+  });
+}
+
+py::dict state(py::object self) {
+  return self.cast<AnyTrainer&>().visit([&](auto& trainer) {
+    using T = typename std::decay_t<decltype(trainer)>::Element;
+    py::dict views;
+    for (auto& state : trainer.optimizer.states())
+      views[py::str(state.name)] =
+          py::array_t<T>({static_cast<py::ssize_t>(state.values.size())}, state.values.data(), self);
+    return views;
+  });
+}
+
+}  // namespace
+
+void bind_trainer(py::module_& module) {
+  py::class_<AnyTrainer>(module, "Trainer")
+      .def(py::init(&make_trainer), py::arg("network"), py::arg("loss"), py::arg("optimizer"), py::arg("settings"))
+      .def_property_readonly("state", state)
+      .def_property(
+          "step_count",
+          [](AnyTrainer& any) { return any.visit([](auto& trainer) { return trainer.optimizer.step_count; }); },
+          [](AnyTrainer& any, std::int64_t count) {
+            if (count < 0) fail_value("step_count must not be negative, got " + std::to_string(count));
+            any.visit(
+                [&](auto& trainer) { compute(trainer.own.network, [&] { trainer.optimizer.step_count = count; }); });
+          })
+      .def("train", train, py::arg("losses"), py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
+           py::arg("sample_weight").none(true), py::arg("order"), py::arg("learning_rate"), py::arg("batch_size"))
+      .def("gradients", gradients, py::arg("x"), py::arg("y"), py::arg("sample_weight").none(true))
+      .def("evaluate", evaluate, py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
+           py::arg("sample_weight").none(true));
+}
+
+}  // namespace bpnative

@@ -1,0 +1,157 @@
+// The matrix product of all three roles of a dense layer: c = act(bias + a . b), or (a . b) * act'(saved).
+//   forward   y[O x S]  = W[O x I] . x[I x S]      backward  dx[I x S] = W^T . dz[O x S]      gradient  dW[O x I] = dz
+//   . x
+// Called by nn/dense through the table. Rows of a are broadcast, columns of b lie in vectors; b is read as it lies,
+// because a slice [features x samples] and a panel [samples x features] are already what a packed operand would be.
+// Every element of c adds its terms in the order of k by fused multiply-add, starting from the bias and continuing from
+// the stored value between blocks of k: tiles, blocks and threads change who computes, never what.
+#ifndef BPNATIVE_KERNELS_GEMM_H_
+#define BPNATIVE_KERNELS_GEMM_H_
+
+#include "kernels/activations.h"
+#include "kernels/simd.h"
+
+BPN_KERNELS_BEGIN
+
+// Rows of the widest tile of N vectors. Accumulators + one row of b + one broadcast stay within the registers:
+// 16 registers: 3x4, 4x3, 6x2 (12 accumulators); 32 registers: 6x4, 8x3, 12x2 (24).
+constexpr int tile_rows(int vectors) { return (kRegisters == 32 ? 24 : 12) / (vectors == 1 ? 2 : vectors); }
+
+// One block of k for one tile: where it starts, and whether the sum begins or ends here.
+struct BlockOfK {
+  int start, size;
+  bool first, last;
+};
+
+template <class T, int R, int N>
+BPN_INLINE void multiply_add(V<T> (&sum)[R][N], const T* a, ptrdiff_t a_row, ptrdiff_t a_k, const T* b, ptrdiff_t b_k,
+                             int count) {
+  // One base for three rows keeps the addresses within the general registers.
+  const T* base[(R + 2) / 3];
+  for (int r = 0; r < R; r += 3) base[r / 3] = a + r * a_row;
+  for (int k = 0; k < count; ++k) {
+    V<T> row[N];
+    BPN_UNROLL
+    for (int v = 0; v < N; ++v) row[v] = load<T>(b + v * kLanes<T>);
+    BPN_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const V<T> factor = broadcast<T>(base[r / 3][(r % 3) * a_row]);
+      BPN_UNROLL
+      for (int v = 0; v < N; ++v) sum[r][v] = fma(factor, row[v], sum[r][v]);
+    }
+    BPN_UNROLL
+    for (int i = 0; i < (R + 2) / 3; ++i) base[i] += a_k;
+    b += b_k;
+  }
+}
+
+// A tile of R rows and N vectors, in registers from the first term to the activation; c is where its corner is stored.
+template <class T, int R, int N>
+void tile(const Product<T>& p, T* c, ptrdiff_t c_row, int row, int column, BlockOfK block) {
+  V<T> sum[R][N];
+  BPN_UNROLL
+  for (int r = 0; r < R; ++r) {
+    BPN_UNROLL
+    for (int v = 0; v < N; ++v) {
+      if (block.first)
+        sum[r][v] = p.bias ? broadcast<T>(p.bias[row + r]) : V<T>{};
+      else
+        sum[r][v] = load<T>(c + r * c_row + v * kLanes<T>);
+    }
+  }
+
+  const T* a = p.a + row * p.a_row;
+  const T* b = p.b + column + block.start * p.b_k;
+  for (int k = block.start, end = block.start + block.size; k < end;) {
+    const int offset = k % p.segment, count = end - k < p.segment - offset ? end - k : p.segment - offset;
+    multiply_add<T, R, N>(sum, a + (k / p.segment) * p.a_segment + offset * p.a_k, p.a_row, p.a_k, b, p.b_k, count);
+    b += count * p.b_k;
+    k += count;
+  }
+
+  if (block.last && p.saved)
+    apply_derivative<T, R, N>(sum, p.derivative, p.saved + row * p.c_row + column, p.c_row, p.parameter);
+  else if (block.last)
+    apply_in_tile<T, R, N>(sum, p.forward, p.parameter);
+  BPN_UNROLL
+  for (int r = 0; r < R; ++r) {
+    BPN_UNROLL
+    for (int v = 0; v < N; ++v) store<T>(c + r * c_row + v * kLanes<T>, sum[r][v]);
+  }
+}
+
+template <class T, int N>
+BPN_INLINE void tile_of(int rows, const Product<T>& p, T* c, ptrdiff_t c_row, int row, int column, BlockOfK block) {
+  switch (rows) {
+#define BPN_TILE(R)                                                                         \
+  case R:                                                                                   \
+    if constexpr (R <= tile_rows(N)) return tile<T, R, N>(p, c, c_row, row, column, block); \
+    return;
+    BPN_TILE(1)
+    BPN_TILE(2) BPN_TILE(3) BPN_TILE(4) BPN_TILE(5) BPN_TILE(6) BPN_TILE(7) BPN_TILE(8) BPN_TILE(9) BPN_TILE(10)
+        BPN_TILE(11) BPN_TILE(12)
+#undef BPN_TILE
+            default : return;
+  }
+}
+
+// All rows of c in tiles of N vectors; the rows are split evenly, so that no tile is much narrower than the others.
+// A strip that ends within a vector is computed beside c and copied, so that nothing outside of c is written.
+template <class T, int N>
+void strip(const Product<T>& p, int column, int width, BlockOfK block) {
+  constexpr int kMost = tile_rows(N), kWidth = N * kLanes<T>;
+  alignas(kVectorBytes) T beside[kMost * kWidth];
+  const int tiles = (p.rows + kMost - 1) / kMost;
+  for (int t = 0; t < tiles; ++t) {
+    const int row = static_cast<int>(static_cast<int64_t>(p.rows) * t / tiles);
+    const int rows = static_cast<int>(static_cast<int64_t>(p.rows) * (t + 1) / tiles) - row;
+    T* c = p.c + row * p.c_row + column;
+    if (width == kWidth) {
+      tile_of<T, N>(rows, p, c, p.c_row, row, column, block);
+    } else {
+      for (int r = 0; r < rows && !block.first; ++r)
+        for (int i = 0; i < width; ++i) beside[r * kWidth + i] = c[r * p.c_row + i];
+      tile_of<T, N>(rows, p, beside, kWidth, row, column, block);
+      for (int r = 0; r < rows; ++r)
+        for (int i = 0; i < width; ++i) c[r * p.c_row + i] = beside[r * kWidth + i];
+    }
+    if (block.last && !p.saved && !in_tile(p.forward) && p.forward != Activation::softmax)
+      activate<T>(c, p.forward, rows, width, p.c_row, p.parameter);
+  }
+}
+
+template <class T>
+void product(const Product<T>& p) {
+  // A block of b that a strip of rows goes over again and again stays in half of a 32 KiB first-level cache.
+  constexpr int kWidest = 4 * kLanes<T>;
+  constexpr int kBlock = 16 * 1024 / (kWidest * static_cast<int>(sizeof(T)));
+  const int blocks = p.k <= kBlock + kBlock / 2 ? 1 : (p.k + kBlock - 1) / kBlock;
+  for (int i = 0; i < blocks; ++i) {
+    const int start = static_cast<int>(static_cast<int64_t>(p.k) * i / blocks);
+    const int end = static_cast<int>(static_cast<int64_t>(p.k) * (i + 1) / blocks);
+    const BlockOfK block{start, end - start, i == 0, i == blocks - 1};
+    for (int column = 0; column < p.columns; column += kWidest) {
+      const int width = p.columns - column < kWidest ? p.columns - column : kWidest;
+      switch ((width + kLanes<T> - 1) / kLanes<T>) {
+        case 4:
+          strip<T, 4>(p, column, width, block);
+          break;
+        case 3:
+          strip<T, 3>(p, column, width, block);
+          break;
+        case 2:
+          strip<T, 2>(p, column, width, block);
+          break;
+        default:
+          strip<T, 1>(p, column, width, block);
+          break;
+      }
+    }
+  }
+  if (!p.saved && p.forward == Activation::softmax)
+    activate<T>(p.c, p.forward, p.rows, p.columns, p.c_row, p.parameter);
+}
+
+BPN_KERNELS_END
+
+#endif  // BPNATIVE_KERNELS_GEMM_H_

@@ -1,0 +1,107 @@
+// The only header that both worlds see: the kernels of one instruction set as a table of plain function pointers, and
+// the plain structs they take. variant.cpp fills one table per instruction set; core/dispatch picks one; nn/ and train/
+// call it. Letters: B batch, I inputs, O outputs, S the stride of a slice (samples lie side by side: a slice is
+// [features x S]). A list of names here is the registry: dispatch, Python, tests and benchmarks all read it.
+#ifndef BPNATIVE_KERNELS_TABLE_H_
+#define BPNATIVE_KERNELS_TABLE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BPN_ACTIVATIONS(X) X(linear) X(relu) X(leaky_relu) X(tanh) X(sigmoid) X(softmax)
+#define BPN_LOSSES(X) X(mse) X(cross_entropy) X(binary_cross_entropy)
+#define BPN_OPTIMIZERS(X) X(sgd) X(adam)
+
+namespace bpnative {
+
+#define BPN_ENUMERATOR(name) name,
+enum class Activation : int { BPN_ACTIVATIONS(BPN_ENUMERATOR) count };
+enum class Loss : int { BPN_LOSSES(BPN_ENUMERATOR) count };
+enum class Optimizer : int { BPN_OPTIMIZERS(BPN_ENUMERATOR) count };
+#undef BPN_ENUMERATOR
+
+// Sums over samples are made in blocks of this many, folded in a fixed order, on every instruction set.
+constexpr int kSampleBlock = 16;
+
+// c[rows x columns] = act(bias + a . b), or (a . b) * act'(saved): the three products of a dense layer.
+template <class T>
+struct Product {
+  T* c;
+  ptrdiff_t c_row;       // between rows of c (and of `saved`)
+  const T* a;            // element (r, k) at a[r * a_row + (k / segment) * a_segment + (k % segment) * a_k]
+  ptrdiff_t a_row, a_k;  // rows of W forward (I, 1), columns of W backward (1, I), rows of dz in gradients (S, 1)
+  int segment;           // k runs through a in pieces of this length (slices of the batch); >= k for one piece
+  ptrdiff_t a_segment;
+  const T* b;     // [k x columns], readable up to the next multiple of kSampleBlock columns
+  ptrdiff_t b_k;  // between rows of b
+  int rows, columns, k;
+  const T* bias;          // by row, or null
+  Activation forward;     // applied to the finished sum
+  Activation derivative;  // the finished sum is multiplied with its derivative, taken from the output `saved`
+  T parameter;            // of whichever activation is applied
+  const T* saved;         // [rows x columns], readable like b; null: no derivative
+};
+
+// Elementwise over [features x width] with rows `stride` apart; softmax runs down the columns.
+template <class T>
+struct ActivationKernels {
+  void (*forward)(T* y, const T* z, int features, int width, ptrdiff_t stride, T parameter);
+  void (*derivative)(T* dz, const T* dy, const T* y, int features, int width, ptrdiff_t stride, T parameter);
+};
+
+template <class T>
+struct LossArguments {
+  T* dz;            // [outputs x width]: scale * d loss / d z
+  T* losses;        // [width]: the loss of each sample, not scaled
+  const T* z;       // [outputs x width]: the network's outputs (logits for the cross entropies)
+  const T* target;  // [outputs x width], or null where labels are given
+  const T* labels;  // [width]: class numbers, or null
+  const T* scale;   // [width]: sample weight / batch size; zero in the padding
+  int outputs, width;
+  ptrdiff_t stride;
+};
+
+template <class T>
+struct UpdateArguments {
+  T* weight;
+  T* state[2];  // sgd: velocity (or null); adam: m, v
+  const T* gradient;
+  ptrdiff_t size;
+  T learning_rate;  // adam: already divided by 1 - beta1^t
+  T settings[4];    // sgd: momentum, nesterov; adam: beta1, beta2, epsilon, 1 / sqrt(1 - beta2^t)
+};
+
+template <class T>
+struct Kernels {
+  int panel;  // features side by side in a panel [samples x panel]; also the preferred width of a slice
+  void (*product)(const Product<T>&);
+  // db[rows] = sum over samples of dz, slices of [.. x segment] a_segment apart, `count` samples in all.
+  void (*row_sums)(T* db, const T* dz, int rows, int count, int segment, ptrdiff_t dz_segment);
+  // rows of x (picked by order where given) -> columns[features x stride], and -> panels where given.
+  void (*gather)(T* columns, T* panels, const T* x, const int64_t* order, int features, int count, int width,
+                 ptrdiff_t stride, ptrdiff_t panel_size);
+  // columns[features x stride] -> panels[ceil(features / panel)][samples x panel], panel_size apart.
+  void (*to_panels)(T* panels, const T* columns, int features, int count, ptrdiff_t stride, ptrdiff_t panel_size);
+  // columns[features x stride] -> rows[count x features].
+  void (*scatter)(T* rows, const T* columns, int features, int count, ptrdiff_t stride);
+  ActivationKernels<T> activations[static_cast<int>(Activation::count)];
+  void (*losses[static_cast<int>(Loss::count)])(const LossArguments<T>&);
+  void (*optimizers[static_cast<int>(Optimizer::count)])(const UpdateArguments<T>&);
+  double (*fma_chain)(
+      int64_t rounds);  // runs independent multiply-add chains; returns the floating-point operations done
+};
+
+struct KernelTable {
+  const char* name;  // "x86-64-v3"
+  int vector_bytes;
+  bool fma;
+  Kernels<float> f32;
+  Kernels<double> f64;
+
+  const Kernels<float>& of(float) const { return f32; }
+  const Kernels<double>& of(double) const { return f64; }
+};
+
+}  // namespace bpnative
+
+#endif  // BPNATIVE_KERNELS_TABLE_H_

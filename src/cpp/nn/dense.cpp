@@ -1,0 +1,71 @@
+// The three products of a dense layer, on a slice (forward, backward) and on rows of W (gradient). Called by
+// train/engine.
+//   y  = f(W x + b)            [O x S] = [O x I] [I x S]
+//   dx = (W^T dz) f'(x)        [I x S] = [I x O] [O x S]     f' of the activation that made x
+//   dW = dz x^T, db = sum dz   [rows x I] = [rows x B] [B x I], x sample by sample in panels
+#include "nn/dense.h"
+
+#include <algorithm>
+
+namespace bpnative {
+
+template <class T>
+std::vector<TensorShape> Dense<T>::tensors() const {
+  const std::size_t inputs = this->inputs(), outputs = this->outputs();
+  std::vector<TensorShape> list{{"weight", {outputs, inputs}}};
+  if (bias_) list.push_back({"bias", {outputs}});
+  return list;
+}
+
+template <class T>
+void Dense<T>::forward(const SliceCall<T>& call) const {
+  const std::ptrdiff_t inputs = this->inputs(), outputs = this->outputs();
+  Product<T> p{};
+  p.c = call.y, p.c_row = call.stride;
+  p.a = call.parameters, p.a_row = inputs, p.a_k = 1;
+  p.b = call.x, p.b_k = call.stride;
+  p.rows = this->outputs(), p.columns = call.width, p.k = p.segment = this->inputs();
+  p.bias = bias_ ? call.parameters + outputs * inputs : nullptr;
+  p.forward = call.applied.activation, p.parameter = static_cast<T>(call.applied.parameter);
+  call.kernels->product(p);
+}
+
+template <class T>
+void Dense<T>::backward(const SliceCall<T>& call) const {
+  Product<T> p{};
+  p.c = call.dx, p.c_row = call.stride;
+  p.a = call.parameters, p.a_row = 1, p.a_k = this->inputs();
+  p.b = call.dz, p.b_k = call.stride;
+  p.rows = this->inputs(), p.columns = call.width, p.k = p.segment = this->outputs();
+  const Activation made_x = call.applied.activation;
+  p.parameter = static_cast<T>(call.applied.parameter);
+  // Softmax mixes the features of a sample, so its derivative waits until all of dx is there.
+  const bool whole = made_x == Activation::softmax;
+  p.derivative = made_x, p.saved = made_x == Activation::linear || whole ? nullptr : call.x;
+  call.kernels->product(p);
+  if (whole)
+    call.kernels->activations[static_cast<int>(made_x)].derivative(call.dx, call.dx, call.x, p.rows, p.columns, p.c_row,
+                                                                   p.parameter);
+}
+
+template <class T>
+void Dense<T>::gradient(const RowsCall<T>& call) const {
+  Product<T> p{};
+  p.c_row = this->inputs();
+  p.a = call.dz + static_cast<std::ptrdiff_t>(call.first) * call.stride, p.a_row = call.stride, p.a_k = 1;
+  p.segment = call.stride, p.a_segment = call.dz_slice;
+  p.b_k = call.kernels->panel;
+  p.rows = call.rows, p.k = call.count;
+  for (int i = 0; i < this->inputs(); i += call.kernels->panel) {
+    p.c = call.weight_gradient + i;
+    p.b = call.x_panels + i / call.kernels->panel * call.panel_size;
+    p.columns = std::min(call.kernels->panel, this->inputs() - i);
+    call.kernels->product(p);
+  }
+  if (bias_) call.kernels->row_sums(call.bias_gradient, p.a, call.rows, call.count, call.stride, call.dz_slice);
+}
+
+template class Dense<float>;
+template class Dense<double>;
+
+}  // namespace bpnative

@@ -1,0 +1,29 @@
+// The fully connected layer: y = f(W x + b), W [outputs x inputs] row by row, b [outputs]. Made by nn/registry.
+#ifndef BPNATIVE_NN_DENSE_H_
+#define BPNATIVE_NN_DENSE_H_
+
+#include "nn/layer.h"
+
+namespace bpnative {
+
+template <class T>
+class Dense final : public Layer<T> {
+ public:
+  Dense(int inputs, int outputs, bool bias, Applied applied) : Layer<T>(inputs, outputs, applied), bias_(bias) {}
+
+  std::vector<TensorShape> tensors() const override;
+  void forward(const SliceCall<T>& call) const override;
+  void backward(const SliceCall<T>& call) const override;
+  int gradient_rows() const override { return this->outputs(); }
+  int row_size() const override { return this->inputs(); }
+  bool has_bias() const override { return bias_; }
+  void gradient(const RowsCall<T>& call) const override;
+  double cost() const override { return static_cast<double>(this->inputs()) * this->outputs(); }
+
+ private:
+  bool bias_;
+};
+
+}  // namespace bpnative
+
+#endif  // BPNATIVE_NN_DENSE_H_

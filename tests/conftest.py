@@ -1,0 +1,35 @@
+"""What all tests share: reproducible property tests, marks, and a pool that each test leaves as it was."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+# The same examples in every run: a failure in CI is a failure at the desk. Loaded machines make deadlines meaningless.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, print_blob=True)
+hypothesis.settings.load_profile("repeatable")
+
+# Set by tools/sanitize: address, where the module under test is instrumented.
+SANITIZED = os.environ.get("BPNATIVE_SANITIZED", "")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the tests that an instrumented module cannot pass, each with its own reason."""
+    for item in items:
+        mark = item.get_closest_marker("not_sanitized")
+        if SANITIZED and mark is not None:
+            item.add_marker(pytest.mark.skip(reason=f"{SANITIZED} sanitizer: {mark.args[0]}"))
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    """Set the number of threads back after a test that changed it."""
+    native = sys.modules.get("bpnative._bpnative")
+    before = native.get_num_threads() if native else None
+    yield
+    if native and native.get_num_threads() != before:
+        native.set_num_threads(before)

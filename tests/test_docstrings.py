@@ -1,0 +1,29 @@
+"""The examples in the docstrings of the installed package run and print what they say."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import bpnative
+
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def examples() -> list[doctest.DocTest]:
+    """All docstrings with examples, of every module that is imported for its contents."""
+    names = [module.name for module in pkgutil.walk_packages(bpnative.__path__, "bpnative.")]
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    found = []
+    for name in ["bpnative", *(name for name in names if not name.endswith(("__main__", "._bpnative")))]:
+        found += [test for test in finder.find(importlib.import_module(name)) if test.examples]
+    return found
+
+
+@pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
+def test_example(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    output: list[str] = []
+    results = doctest.DocTestRunner(optionflags=FLAGS).run(example, out=output.append)
+    assert results.failed == 0, "".join(output)
