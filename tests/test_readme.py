@@ -87,7 +87,7 @@ def test_example_of_a_loss_of_ones_own():
 
 def test_example_of_online_learning():
     errors = [float(error) for error in re.findall(r"off by ([\d.]+)", run_example("online.py"))]
-    assert errors[-1] < 0.06 < errors[0] * 2
+    assert errors[-1] < 0.05 < errors[0]
 
 
 def test_example_of_mnist(tmp_path):

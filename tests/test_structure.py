@@ -78,12 +78,12 @@ def test_kernels_hold_nothing_the_linker_could_share(path):
 LONGEST = 350
 MAIN_PATH = [  # what one training step runs through, in the order of reading
     "python/bpnative/trainer.py",
+    "python/bpnative/epoch.py",
     "src/cpp/bindings/bind_trainer.cpp",
     "src/cpp/train/engine.cpp",
-    "src/cpp/train/plan.cpp",
-    "src/cpp/nn/network.cpp",
     "src/cpp/nn/dense.cpp",
     "src/cpp/nn/loss.cpp",
+    "src/cpp/nn/optimizer.cpp",
     "src/cpp/kernels/table.h",
     "src/cpp/kernels/gemm.h",
     "src/cpp/kernels/activations.h",

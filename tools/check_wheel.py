@@ -16,7 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LARGEST = 2_000_000
 EXPECTED = ("bpnative/__init__.py", "bpnative/__main__.py", "bpnative/py.typed", "bpnative/_bpnative.pyi")
-ALLOWED = re.compile(r"bpnative/([a-z_]\w*/)*\w+\.(py|pyi|typed|gz)|bpnative/_bpnative\.[\w.-]+\.so|\S+\.dist-info/\S+")
+ALLOWED = re.compile(
+    r"bpnative/([a-z_]\w*/)*[\w.]+\.(py|pyi|typed|gz)|bpnative/_bpnative\.[\w.-]+\.so|\S+\.dist-info/\S+"
+)
 
 
 def version() -> str:

@@ -6,6 +6,7 @@ Each command is a module with ``add_parser``; text.py is what they print with.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 after an error (which is printed without a traceback), 130 after Ctrl-C. Arguments that
         cannot be understood leave by SystemExit with code 2.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # help has symbols that not every encoding has
     parser = _parser()
     options = parser.parse_args(arguments)
     if not hasattr(options, "run"):

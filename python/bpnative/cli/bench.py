@@ -19,6 +19,7 @@ from .text import Printer, duration
 
 __all__ = ["add_parser", "run"]
 
+_WORKLOADS = {workload.name: workload for workload in WORKLOADS}
 _OPTIONAL = [name for name, peer in PEERS.items() if peer.optional]
 
 _EXAMPLES = """\
@@ -55,7 +56,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--threads", type=_threads, metavar="NUMBERS", help="such as 1,2 (default: 1 and all cores)")
     parser.add_argument("--rounds", type=_positive, default=5, metavar="N", help="turns of each (default: 5)")
-    parser.add_argument("--seconds", type=float, default=0.3, metavar="S", help="length of a turn (default: 0.3)")
+    parser.add_argument("--seconds", type=_seconds, default=0.3, metavar="S", help="length of a turn (default: 0.3)")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--quick", action="store_true", help="little data and few turns: does it all run?")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
@@ -123,7 +124,8 @@ def _remarks(group: Sequence[Measurement]) -> list[str]:
     reference = {m.threads: m for m in group if m.peer == "numpy" and not m.skipped}
     for m in group:
         if m.skipped:
-            remarks.append(f"{m.workload}, {m.peer}: left out: {m.skipped}")
+            if _WORKLOADS[m.workload].task in PEERS[m.peer].tasks:
+                remarks.append(f"{m.workload}, {m.peer}: left out: {m.skipped}")
             continue
         if m.note:
             remarks.append(f"{m.peer}: {m.note}")
@@ -147,8 +149,7 @@ def _json(results: Sequence[Measurement]) -> list[dict[str, Any]]:
 
 
 def _workloads(text: str) -> list[Workload]:
-    known = {workload.name: workload for workload in WORKLOADS}
-    return [known[name] for name in _names(text, list(known), "workload")]
+    return [_WORKLOADS[name] for name in _names(text, list(_WORKLOADS), "workload")]
 
 
 def _peers(text: str) -> list[str]:
@@ -170,6 +171,16 @@ def _names(text: str, known: Sequence[str], what: str) -> list[str]:
 
 def _threads(text: str) -> list[int]:
     return sorted({_positive(number) for number in text.split(",")})
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0 and at most 3600, got {text!r}")
+    return seconds
 
 
 def _positive(text: str) -> int:

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "bindings/arrays.h"
+#include "bindings/unlocked.h"
 #include "core/fp_mode.h"
 #include "train/engine.h"
 
@@ -35,7 +36,7 @@ struct AnyNetwork {
 // of the interpreter goes first, so that nobody who waits for the network holds it.
 template <class T, class F>
 decltype(auto) compute(Network<T>& network, F&& f) {
-  const py::gil_scoped_release released;
+  const Unlocked unlocked;
   const std::lock_guard<std::mutex> alone(network.mutex());
   const FlushToZero flush;
   return f();

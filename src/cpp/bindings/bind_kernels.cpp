@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bindings/arrays.h"
+#include "bindings/unlocked.h"
 #include "core/dispatch.h"
 #include "core/fp_mode.h"
 #include "core/types.h"
@@ -50,7 +51,7 @@ struct Sliced {
 
 template <class F>
 void compute(F&& f) {
-  const py::gil_scoped_release released;
+  const Unlocked unlocked;
   const FlushToZero flush;
   f();
 }

@@ -26,28 +26,27 @@ BPN_INLINE void store_quad(T* p, Quad<T> v) {
   *reinterpret_cast<typename VectorOf<T>::UnalignedQuad*>(p) = v;
 }
 
+// Sixteen bytes a row are enough: two shuffles a cycle keep up with the stores, on every instruction set.
 #if defined(__clang__)
-#define BPN_SHUFFLE2(a, b, i, j) __builtin_shufflevector(a, b, i, j)
-#define BPN_SHUFFLE4(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#define BPN_QUAD2(a, b, i, j) __builtin_shufflevector(a, b, i, j)
+#define BPN_QUAD4(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
 #else
 typedef int32_t QuadOfInts __attribute__((vector_size(16)));
 typedef int64_t PairOfInts __attribute__((vector_size(16)));
-#define BPN_SHUFFLE2(a, b, i, j) __builtin_shuffle(a, b, PairOfInts{i, j})
-#define BPN_SHUFFLE4(a, b, i, j, k, l) __builtin_shuffle(a, b, QuadOfInts{i, j, k, l})
+#define BPN_QUAD2(a, b, i, j) __builtin_shuffle(a, b, PairOfInts{i, j})
+#define BPN_QUAD4(a, b, i, j, k, l) __builtin_shuffle(a, b, QuadOfInts{i, j, k, l})
 #endif
-
-// Sixteen bytes a row are enough: two shuffles a cycle keep up with the stores, on every instruction set.
 BPN_INLINE void transpose(Quad<float> (&q)[4]) {
-  const Quad<float> a = BPN_SHUFFLE4(q[0], q[1], 0, 4, 1, 5), b = BPN_SHUFFLE4(q[0], q[1], 2, 6, 3, 7);
-  const Quad<float> c = BPN_SHUFFLE4(q[2], q[3], 0, 4, 1, 5), d = BPN_SHUFFLE4(q[2], q[3], 2, 6, 3, 7);
-  q[0] = BPN_SHUFFLE4(a, c, 0, 1, 4, 5);
-  q[1] = BPN_SHUFFLE4(a, c, 2, 3, 6, 7);
-  q[2] = BPN_SHUFFLE4(b, d, 0, 1, 4, 5);
-  q[3] = BPN_SHUFFLE4(b, d, 2, 3, 6, 7);
+  const Quad<float> a = BPN_QUAD4(q[0], q[1], 0, 4, 1, 5), b = BPN_QUAD4(q[0], q[1], 2, 6, 3, 7);
+  const Quad<float> c = BPN_QUAD4(q[2], q[3], 0, 4, 1, 5), d = BPN_QUAD4(q[2], q[3], 2, 6, 3, 7);
+  q[0] = BPN_QUAD4(a, c, 0, 1, 4, 5);
+  q[1] = BPN_QUAD4(a, c, 2, 3, 6, 7);
+  q[2] = BPN_QUAD4(b, d, 0, 1, 4, 5);
+  q[3] = BPN_QUAD4(b, d, 2, 3, 6, 7);
 }
 BPN_INLINE void transpose(Quad<double> (&q)[2]) {
-  const Quad<double> a = BPN_SHUFFLE2(q[0], q[1], 0, 2);
-  q[1] = BPN_SHUFFLE2(q[0], q[1], 1, 3);
+  const Quad<double> a = BPN_QUAD2(q[0], q[1], 0, 2);
+  q[1] = BPN_QUAD2(q[0], q[1], 1, 3);
   q[0] = a;
 }
 

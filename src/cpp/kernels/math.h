@@ -95,10 +95,10 @@ BPN_INLINE V<T> expm1_negative(V<T> x) {
 // tanh x = -e / (2 + e) with e = exp(-2|x|) - 1, the sign put back: within 3 units for every x, zero and -0 included.
 template <class T>
 BPN_INLINE V<T> tanh(V<T> x) {
-  const I<T> sign = I<T>(x) & I<T>(broadcast<T>(static_cast<T>(-0.0)));
+  const I<T> sign_bit = I<T>(broadcast<T>(static_cast<T>(-0.0))), sign = I<T>(x) & sign_bit;
   const V<T> magnitude = V<T>(I<T>(x) ^ sign);
   const V<T> e = expm1_negative<T>(magnitude * broadcast<T>(-2));
-  return V<T>(I<T>(-e / (e + broadcast<T>(2))) | sign);
+  return V<T>((I<T>(e / (e + broadcast<T>(2))) & ~sign_bit) | sign);
 }
 
 // 1 / (1 + e^-x), within 3 units.

@@ -56,7 +56,7 @@ template <class T>
 void adam_update(const UpdateArguments<T>& p) {
   const V<T> rate = broadcast<T>(-p.learning_rate);
   const V<T> beta1 = broadcast<T>(p.settings[0]), beta2 = broadcast<T>(p.settings[1]);
-  const V<T> fresh1 = broadcast<T>(T(1) - p.settings[0]), fresh2 = broadcast<T>(T(1) - p.settings[1]);
+  const V<T> fresh1 = broadcast<T>(p.settings[4]), fresh2 = broadcast<T>(p.settings[5]);
   const V<T> epsilon = broadcast<T>(p.settings[2]), correction = broadcast<T>(p.settings[3]);
   sweep<T, 2>(p, [=](V<T>& w, V<T>(&s)[2], V<T> g) {
     s[0] = fma(beta1, s[0], fresh1 * g);

@@ -162,6 +162,54 @@ BPN_INLINE V<double> square_root(V<double> a) {
 #endif
 }
 
+// Interleaves within every 16 bytes: the low (high) halves of a and b, by elements of four and of eight bytes.
+#if defined(__AVX512F__)
+BPN_INLINE V<float> low32(V<float> a, V<float> b) {
+  return V<float>(_mm512_maskz_unpacklo_ps(0xffff, __m512(a), __m512(b)));
+}
+BPN_INLINE V<float> high32(V<float> a, V<float> b) {
+  return V<float>(_mm512_maskz_unpackhi_ps(0xffff, __m512(a), __m512(b)));
+}
+BPN_INLINE V<double> low64(V<double> a, V<double> b) {
+  return V<double>(_mm512_maskz_unpacklo_pd(0xff, __m512d(a), __m512d(b)));
+}
+BPN_INLINE V<double> high64(V<double> a, V<double> b) {
+  return V<double>(_mm512_maskz_unpackhi_pd(0xff, __m512d(a), __m512d(b)));
+}
+#elif defined(__AVX2__)
+BPN_INLINE V<float> low32(V<float> a, V<float> b) { return V<float>(_mm256_unpacklo_ps(__m256(a), __m256(b))); }
+BPN_INLINE V<float> high32(V<float> a, V<float> b) { return V<float>(_mm256_unpackhi_ps(__m256(a), __m256(b))); }
+BPN_INLINE V<double> low64(V<double> a, V<double> b) { return V<double>(_mm256_unpacklo_pd(__m256d(a), __m256d(b))); }
+BPN_INLINE V<double> high64(V<double> a, V<double> b) { return V<double>(_mm256_unpackhi_pd(__m256d(a), __m256d(b))); }
+#else
+#if defined(__clang__)
+#define BPN_SHUFFLE2(a, b, i, j) __builtin_shufflevector(a, b, i, j)
+#define BPN_SHUFFLE4(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define BPN_SHUFFLE2(a, b, i, j) __builtin_shuffle(a, b, I<double>{i, j})
+#define BPN_SHUFFLE4(a, b, i, j, k, l) __builtin_shuffle(a, b, I<float>{i, j, k, l})
+#endif
+BPN_INLINE V<float> low32(V<float> a, V<float> b) { return BPN_SHUFFLE4(a, b, 0, 4, 1, 5); }
+BPN_INLINE V<float> high32(V<float> a, V<float> b) { return BPN_SHUFFLE4(a, b, 2, 6, 3, 7); }
+BPN_INLINE V<double> low64(V<double> a, V<double> b) { return BPN_SHUFFLE2(a, b, 0, 2); }
+BPN_INLINE V<double> high64(V<double> a, V<double> b) { return BPN_SHUFFLE2(a, b, 1, 3); }
+#endif
+
+// Turns the square blocks of 16 bytes by 16 bytes that vectors of rows hold: 4 x 4 floats, 2 x 2 doubles.
+BPN_INLINE void turn(V<float> (&q)[4]) {
+  const V<double> a = V<double>(low32(q[0], q[1])), b = V<double>(high32(q[0], q[1]));
+  const V<double> c = V<double>(low32(q[2], q[3])), d = V<double>(high32(q[2], q[3]));
+  q[0] = V<float>(low64(a, c));
+  q[1] = V<float>(high64(a, c));
+  q[2] = V<float>(low64(b, d));
+  q[3] = V<float>(high64(b, d));
+}
+BPN_INLINE void turn(V<double> (&q)[2]) {
+  const V<double> a = low64(q[0], q[1]);
+  q[1] = high64(q[0], q[1]);
+  q[0] = a;
+}
+
 // Lanes of `yes` where the mask is set, else of `no`. Comparisons are false for a NaN, so write them to let NaN
 // through.
 template <class T>

@@ -49,6 +49,16 @@ struct ActivationKernels {
   void (*derivative)(T* dz, const T* dy, const T* y, int features, int width, ptrdiff_t stride, T parameter);
 };
 
+// y[samples x outputs] = act(x[samples x inputs] . weight^T + bias), all in rows: for very few samples.
+template <class T>
+struct FewForward {
+  T* y;
+  const T *x, *weight, *bias;  // bias or null
+  int samples, inputs, outputs;
+  Activation activation;
+  T parameter;
+};
+
 template <class T>
 struct LossArguments {
   T* dz;            // [outputs x width]: scale * d loss / d z
@@ -68,13 +78,16 @@ struct UpdateArguments {
   const T* gradient;
   ptrdiff_t size;
   T learning_rate;  // adam: already divided by 1 - beta1^t
-  T settings[4];    // sgd: momentum, nesterov; adam: beta1, beta2, epsilon, 1 / sqrt(1 - beta2^t)
+  // sgd: momentum, nesterov; adam: beta1, beta2, epsilon, 1 / sqrt(1 - beta2^t), 1 - beta1, 1 - beta2, which float32
+  // cannot make of 0.999 itself without losing four digits.
+  T settings[6];
 };
 
 template <class T>
 struct Kernels {
   int panel;  // features side by side in a panel [samples x panel]; also the preferred width of a slice
   void (*product)(const Product<T>&);
+  void (*forward_few)(const FewForward<T>&);
   // db[rows] = sum over samples of dz, slices of [.. x segment] a_segment apart, `count` samples in all.
   void (*row_sums)(T* db, const T* dz, int rows, int count, int segment, ptrdiff_t dz_segment);
   // rows of x (picked by order where given) -> columns[features x stride], and -> panels where given.

@@ -3,6 +3,7 @@
 // processor allows.
 #include "kernels/activations.h"
 #include "kernels/elementwise.h"
+#include "kernels/few.h"
 #include "kernels/gemm.h"
 #include "kernels/loss.h"
 #include "kernels/optim.h"
@@ -16,6 +17,7 @@ constexpr Kernels<T> kernels() {
   Kernels<T> k{};
   k.panel = kPanel<T>;
   k.product = product<T>;
+  k.forward_few = forward_few<T>;
   k.row_sums = row_sums<T>;
   k.gather = gather<T>;
   k.to_panels = to_panels<T>;

@@ -31,6 +31,13 @@ void Dense<T>::forward(const SliceCall<T>& call) const {
 }
 
 template <class T>
+void Dense<T>::forward_rows(const RowsForward<T>& call) const {
+  const T* bias = call.parameters + static_cast<std::ptrdiff_t>(this->outputs()) * this->inputs();
+  call.kernels->forward_few({call.y, call.x, call.parameters, bias_ ? bias : nullptr, call.samples, this->inputs(),
+                             this->outputs(), this->applied().activation, static_cast<T>(this->applied().parameter)});
+}
+
+template <class T>
 void Dense<T>::backward(const SliceCall<T>& call) const {
   Product<T> p{};
   p.c = call.dx, p.c_row = call.stride;

@@ -14,6 +14,8 @@ class Dense final : public Layer<T> {
   std::vector<TensorShape> tensors() const override;
   void forward(const SliceCall<T>& call) const override;
   void backward(const SliceCall<T>& call) const override;
+  bool takes_rows() const override { return true; }
+  void forward_rows(const RowsForward<T>& call) const override;
   int gradient_rows() const override { return this->outputs(); }
   int row_size() const override { return this->inputs(); }
   bool has_bias() const override { return bias_; }

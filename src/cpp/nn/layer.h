@@ -46,6 +46,15 @@ struct RowsCall {
   T* bias_gradient;    // element `first`, or null
 };
 
+template <class T>
+struct RowsForward {
+  const Kernels<T>* kernels;
+  const T* parameters;
+  int samples;
+  const T* x;
+  T* y;
+};
+
 struct TensorShape {
   std::string name;
   std::vector<std::size_t> shape;
@@ -66,6 +75,10 @@ class Layer {
   virtual std::vector<TensorShape> tensors() const { return {}; }  // parameters in the order of the flat buffer
   virtual void forward(const SliceCall<T>& call) const = 0;
   virtual void backward(const SliceCall<T>& call) const = 0;
+
+  // The forward pass of a few samples in rows, [samples x inputs] to [samples x outputs], the same bits as in a slice.
+  virtual bool takes_rows() const { return false; }
+  virtual void forward_rows(const RowsForward<T>&) const {}
 
   // Rows of parameters whose gradients can be made (and updated) apart from each other; row_size of them lie together.
   virtual int gradient_rows() const { return 0; }

@@ -31,6 +31,8 @@ void set_step(UpdateArguments<T>& arguments, Optimizer kind, const double (&sett
     const double t = static_cast<double>(step);
     learning_rate /= 1 - std::pow(settings[0], t);
     arguments.settings[3] = static_cast<T>(1 / std::sqrt(1 - std::pow(settings[1], t)));
+    arguments.settings[4] = static_cast<T>(1 - settings[0]);
+    arguments.settings[5] = static_cast<T>(1 - settings[1]);
   }
   arguments.learning_rate = static_cast<T>(learning_rate);
 }

@@ -19,15 +19,9 @@ const std::vector<std::string> kLosses{BPN_LOSSES(BPN_NAME)};
 const std::vector<std::string> kOptimizers{BPN_OPTIMIZERS(BPN_NAME)};
 #undef BPN_NAME
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
 int index_of(const std::vector<std::string>& names, const std::string& name, const char* what) {
   const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) fail_value("unknown " + std::string(what) + " '" + name + "'; there are: " + joined(names));
+  if (found == names.end()) fail_unknown(what, name, names);
   return static_cast<int>(found - names.begin());
 }
 

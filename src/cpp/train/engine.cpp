@@ -4,6 +4,7 @@
 #include "train/engine.h"
 
 #include <algorithm>
+#include <climits>
 
 #include "core/error.h"
 
@@ -193,10 +194,11 @@ double Engine<T>::gradients(const Samples<T>& samples) {
 template <class T>
 double Engine<T>::evaluate(T* outputs, const Samples<T>& samples) {
   const int count = static_cast<int>(samples.count);
-  plan(count, count, Purpose::evaluate, false);
+  // The short block at the end of the data goes on with the plan of the whole ones.
+  plan(count, static_cast<int>(std::min<std::int64_t>(count * std::int64_t{64}, INT_MAX)), Purpose::evaluate, false);
   const Pass pass{&samples, 0, count, outputs};
   parallel_region(plan_.threads, [&](Team& team) {
-    team.run(plan_.slices, [&](int worker, int slice) {
+    team.run(divide_up(count, plan_.stride), [&](int worker, int slice) {
       T* space = workspace(worker);
       forward_slice(pass, space, slice);
       loss_slice(pass, space, slice);
@@ -207,7 +209,22 @@ double Engine<T>::evaluate(T* outputs, const Samples<T>& samples) {
 }
 
 template <class T>
+void Engine<T>::predict_few(T* outputs, const T* x, int count) {
+  plan(kSampleBlock, kSampleBlock, Purpose::predict, false);
+  const int last = network_.size() - 1;
+  for (int i = 0; i <= last; ++i) {
+    const T* from = i == 0 ? x : workspaces_.data() + plan_.value[i];
+    T* to = i == last ? outputs : workspaces_.data() + plan_.value[i + 1];
+    network_.layer(i).forward_rows({&kernels_, network_.parameters().data() + network_.offset(i), count, from, to});
+  }
+}
+
+template <class T>
 void Engine<T>::predict(T* outputs, const T* x, std::int64_t count) {
+  // A slice costs as much as sixteen samples; turning W for eight costs about as much.
+  bool rows_taken = count <= 8;
+  for (int i = 0; i < network_.size() && rows_taken; ++i) rows_taken = network_.layer(i).takes_rows();
+  if (rows_taken) return predict_few(outputs, x, static_cast<int>(count));
   // Blocks bound the number of slices; the memory is two buffers a worker, whatever the count.
   constexpr std::int64_t kBlock = 1 << 20;
   for (std::int64_t begin = 0; begin < count; begin += kBlock) {

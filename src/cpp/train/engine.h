@@ -43,6 +43,7 @@ class Engine {
   void plan(int batch, int at_most, Purpose purpose, bool input_gradient);
   T* workspace(int index) { return workspaces_.data() + index * plan_.workspace; }
   T* gradient(int slot, int slice);
+  void predict_few(T* outputs, const T* x, int count);
   void forward_slice(const Pass& pass, T* space, int slice);
   void backward_slice(const Pass& pass, const T* space, int slice);
   void loss_slice(const Pass& pass, T* space, int slice);

@@ -48,16 +48,21 @@ int worthwhile_threads(const Network<T>& network, const KernelTable& table, int 
   return threads;
 }
 
+// A panel's width keeps a slice in the first two caches. Where a layer's weights are far larger than these, they would
+// be streamed in once a slice: eight times as wide, they are copied into cache and used for eight strips of columns.
 template <class T>
-int slice_width(const Kernels<T>& kernels, int batch, int threads) {
-  const int share = round_up(divide_up(batch, threads), kSampleBlock);
-  return std::max(kSampleBlock, std::min(kernels.panel, share));
+int slice_width(const Network<T>& network, const Kernels<T>& kernels, int batch, int threads) {
+  constexpr double kLargeLayer = 4 << 20;
+  double largest = 0;
+  for (int i = 0; i < network.size(); ++i) largest = std::max(largest, network.layer(i).cost() * sizeof(T));
+  const int most = largest >= kLargeLayer ? 8 * kernels.panel : kernels.panel;
+  return std::max(kSampleBlock, std::min(most, round_up(divide_up(batch, threads), kSampleBlock)));
 }
 
 // Whole blocks of rows, small enough to stay in a second-level cache between gradient and update and to share out well,
 // a multiple of 12 (every tile's height divides it) where the layer is larger than that.
 int rows_of_task(int outputs, int inputs, double share_of_rows) {
-  const double cached = std::max(1.0, 32768.0 / inputs);
+  const double cached = std::max(1.0, 98304.0 / inputs);
   const double rows = std::min({cached, std::max(share_of_rows, 1.0), static_cast<double>(outputs)});
   return std::min(outputs, std::max(12, static_cast<int>(rows) / 12 * 12));
 }
@@ -104,7 +109,7 @@ Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, i
   plan.purpose = purpose;
   plan.batch = batch;
   plan.threads = worthwhile_threads(network, table, batch, threads, purpose);
-  plan.stride = slice_width(kernels, batch, plan.threads);
+  plan.stride = slice_width(network, kernels, batch, plan.threads);
   plan.slices = divide_up(batch, plan.stride);
   plan.threads = std::min(plan.threads, std::max(plan.slices, learns ? plan.threads : 1));
   plan.first_backward = size;

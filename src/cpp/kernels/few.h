@@ -1,0 +1,102 @@
+// A dense layer for a few samples (1 to 4 at a time): y[n x O] = act(x[n x I] . W^T + b), rows as users have them.
+// Called by nn/dense for predictions of few rows, where vectors along the samples would run nearly empty. Vectors lie
+// along the outputs instead: blocks of W are turned in registers on the way. Terms are added in the order of k from the
+// bias on, as in gemm.h, so a row predicts the same bits alone as in any batch.
+#ifndef BPNATIVE_KERNELS_FEW_H_
+#define BPNATIVE_KERNELS_FEW_H_
+
+#include "kernels/activations.h"
+#include "kernels/elementwise.h"
+
+BPN_KERNELS_BEGIN
+
+// Vector r: quad q of it from row first + r + q * kQuad, so that turning puts the rows' elements in order, a column a
+// vector.
+template <class T>
+BPN_INLINE V<T> load_quads(const T* const (&rows)[kLanes<T>], int r, ptrdiff_t column) {
+  union {
+    V<T> whole;
+    Quad<T> quads[kLanes<T> / kQuad<T>];
+  } lanes;
+  BPN_UNROLL
+  for (int q = 0; q < kLanes<T> / kQuad<T>; ++q) lanes.quads[q] = load_quad<T>(rows[r + q * kQuad<T>] + column);
+  return lanes.whole;
+}
+
+// N samples and two vectors of outputs: two chains of sums hide most of the latency while blocks are turned.
+template <class T, int N>
+void few_outputs(const FewForward<T>& p, int sample, int output) {
+  constexpr int kBlocks = 2, q = kQuad<T>;
+  const T* rows[kBlocks][kLanes<T>];
+  V<T> sum[N][kBlocks];
+  const int last = p.outputs - 1;
+  for (int b = 0; b < kBlocks; ++b) {
+    T bias[kLanes<T>] = {};
+    for (int i = 0; i < kLanes<T>; ++i) {
+      const int o = output + b * kLanes<T> + i < last ? output + b * kLanes<T> + i : last;  // past the end: not stored
+      rows[b][i] = p.weight + static_cast<ptrdiff_t>(o) * p.inputs;
+      if (p.bias) bias[i] = p.bias[o];
+    }
+    for (int n = 0; n < N; ++n) sum[n][b] = load<T>(bias);
+  }
+  const T* x = p.x + static_cast<ptrdiff_t>(sample) * p.inputs;
+  int k = 0;
+  for (; k + q <= p.inputs; k += q) {
+    BPN_UNROLL
+    for (int b = 0; b < kBlocks; ++b) {
+      V<T> block[q];
+      BPN_UNROLL
+      for (int r = 0; r < q; ++r) block[r] = load_quads<T>(rows[b], r, k);
+      turn(block);
+      BPN_UNROLL
+      for (int c = 0; c < q; ++c) {
+        BPN_UNROLL
+        for (int n = 0; n < N; ++n)
+          sum[n][b] = fma(broadcast<T>(x[static_cast<ptrdiff_t>(n) * p.inputs + k + c]), block[c], sum[n][b]);
+      }
+    }
+  }
+  for (; k < p.inputs; ++k) {
+    for (int b = 0; b < kBlocks; ++b) {
+      T column[kLanes<T>];
+      for (int i = 0; i < kLanes<T>; ++i) column[i] = rows[b][i][k];
+      for (int n = 0; n < N; ++n)
+        sum[n][b] = fma(broadcast<T>(x[static_cast<ptrdiff_t>(n) * p.inputs + k]), load<T>(column), sum[n][b]);
+    }
+  }
+  for (int n = 0; n < N; ++n) {
+    T* y = p.y + static_cast<ptrdiff_t>(sample + n) * p.outputs + output;
+    for (int b = 0; b < kBlocks; ++b) {
+      const int left = p.outputs - output - b * kLanes<T>;
+      if (left >= kLanes<T>)
+        store<T>(y + b * kLanes<T>, sum[n][b]);
+      else if (left > 0)
+        store_first<T>(y + b * kLanes<T>, sum[n][b], left);
+    }
+  }
+}
+
+template <class T, int N>
+void few_samples(const FewForward<T>& p, int sample) {
+  for (int output = 0; output < p.outputs; output += 2 * kLanes<T>) few_outputs<T, N>(p, sample, output);
+}
+
+template <class T>
+void forward_few(const FewForward<T>& p) {
+  int sample = 0;
+  for (; sample + 4 <= p.samples; sample += 4) few_samples<T, 4>(p, sample);
+  if (p.samples - sample >= 2) few_samples<T, 2>(p, sample), sample += 2;
+  if (p.samples > sample) few_samples<T, 1>(p, sample);
+  // Features of a row lie together here, samples side by side there: softmax sees columns either way.
+  for (sample = 0; sample < p.samples; ++sample) {
+    T* y = p.y + static_cast<ptrdiff_t>(sample) * p.outputs;
+    if (p.activation == Activation::softmax)
+      activate<T>(y, p.activation, p.outputs, 1, 1, p.parameter);
+    else if (p.activation != Activation::linear)
+      activate<T>(y, p.activation, 1, p.outputs, p.outputs, p.parameter);
+  }
+}
+
+BPN_KERNELS_END
+
+#endif  // BPNATIVE_KERNELS_FEW_H_
