@@ -81,6 +81,8 @@ def test_numpy_and_bpnative_train_alike(workload, dtype):
     ours, numpys = (peers.build(name, workload, data, 1) for name in ("bpnative", "numpy"))
     # float32: 15 steps of Adam divide by small second moments, which amplifies rounding
     tolerance = 2e-3 if dtype == "float32" else 1e-9
+    if workload.activation == "gelu" and "polynomial" in numpy_activations.ERF_SOURCE:
+        tolerance = 2e-3  # NumPy's side has erf to 1.5e-7 only
     assert ours.fit(3, shuffle=False) == pytest.approx(numpys.fit(3, shuffle=False), rel=tolerance)
     got, expected = ours.predict(2), numpys.predict(2)
     assert np.abs(got - expected).max() <= tolerance * np.abs(expected).max()

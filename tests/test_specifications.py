@@ -171,7 +171,7 @@ def test_variance_and_range(name):
 
 @pytest.mark.parametrize("activation", bp.activations.ACTIVATIONS)
 def test_the_default_is_chosen_by_the_activation(activation):
-    expected = "he_uniform" if re.search("relu", activation) else "glorot_uniform"
+    expected = "he_uniform" if re.search("relu|gelu", activation) else "glorot_uniform"
     assert bp.Dense(3, activation=activation).initializer("weight") == expected
     assert bp.Dense(3, activation=activation).initializer("bias") == "zeros"
 

@@ -130,8 +130,26 @@ class Softmax(Activation):
     name: ClassVar[str] = "softmax"
 
 
+@dataclasses.dataclass(frozen=True, repr=False)
+class GELU(Activation):
+    """Gaussian error linear unit, the exact form: f(z) = z·Φ(z), f'(z) = Φ(z) + z·φ(z).
+
+    Φ and φ are the distribution function and the density of the standard normal distribution. f falls before it rises,
+    so its derivative does not follow from its value: while training, a layer keeps f'(z) beside f(z).
+    Source: Hendrycks & Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415, 2016.
+
+    Example:
+        >>> import bpnative as bp
+        >>> bp.kernels.activation([[-1.0, 1.0]], "gelu").round(4).tolist()
+        [[-0.1587, 0.8413]]
+    """
+
+    name: ClassVar[str] = "gelu"
+    default_initializer: ClassVar[str] = "he_uniform"
+
+
 ACTIVATIONS: dict[str, type[Activation]] = {
-    kind.name: kind for kind in (Linear, ReLU, LeakyReLU, Tanh, Sigmoid, Softmax)
+    kind.name: kind for kind in (Linear, ReLU, LeakyReLU, Tanh, Sigmoid, Softmax, GELU)
 }
 
 

@@ -106,8 +106,8 @@ void dense_forward(py::array y, const py::array& x, const py::array& weight, con
       Sliced<T> in(kernels, count, inputs), out(kernels, count, outputs);
       in.from_rows(rows);
       for (int i = 0; i < in.slices && outputs > 0; ++i)
-        layer.forward({&kernels, parameters.data(), in.width(i), in.stride, in.slice(i), out.slice(i), applied, nullptr,
-                       nullptr});
+        layer.forward({&kernels, parameters.data(), in.width(i), in.stride, in.slice(i), out.slice(i), nullptr, nullptr,
+                       applied, nullptr, nullptr});
       out.to_rows(to);
     });
   });
@@ -128,6 +128,10 @@ void dense_backward(const py::object& dx, py::array dw, const py::object& db, co
     const int count = int_size(x.shape(0), "rows"), inputs = int_size(x.shape(1), "columns"),
               outputs = int_size(weight.shape(0), "rows of weight");
     const Applied applied{activation_of(input_activation), parameter};
+    if (keeps_slope(applied.activation))
+      fail_value("the derivative of '" + input_activation +
+                 "' does not follow from its output x; use 'linear' here and " +
+                 "activation_derivative with its input");
     compute([&] {
       const Dense<T> layer(inputs, outputs, to_db != nullptr, {});
       Sliced<T> in(kernels, count, inputs), out(kernels, count, outputs), back(kernels, count, to_dx ? inputs : 0);
@@ -135,8 +139,8 @@ void dense_backward(const py::object& dx, py::array dw, const py::object& db, co
       in.from_rows(rows, panels.data());
       out.from_rows(dz_rows);
       for (int i = 0; to_dx && i < in.slices; ++i)
-        layer.backward(
-            {&kernels, w, in.width(i), in.stride, in.slice(i), nullptr, applied, out.slice(i), back.slice(i)});
+        layer.backward({&kernels, w, in.width(i), in.stride, in.slice(i), nullptr, nullptr, in.slice(i), applied,
+                        out.slice(i), back.slice(i)});
       if (to_dx) back.to_rows(to_dx);
       layer.gradient({&kernels, 0, outputs, count, panels.data(), static_cast<std::ptrdiff_t>(count) * kernels.panel,
                       out.memory.data(), out.stride, out.slice_size(), to_dw, to_db});
@@ -173,13 +177,18 @@ void activation_derivative(py::array dz, const py::array& dy, const py::array& z
     const int count = int_size(z.shape(0), "rows"), features = int_size(z.shape(1), "columns");
     const auto& pair = kernels.activations[static_cast<int>(activation_of(name))];
     compute([&] {
-      Sliced<T> y(kernels, count, features), gradient(kernels, count, features);
-      y.from_rows(rows);
+      Sliced<T> saved(kernels, count, features), gradient(kernels, count, features), output(kernels, count, features);
+      saved.from_rows(rows);
       gradient.from_rows(dy_rows);
-      for (int i = 0; i < y.slices && features > 0; ++i) {
+      for (int i = 0; i < saved.slices && features > 0; ++i) {
         T* own = gradient.slice(i);
-        pair.forward(y.slice(i), y.slice(i), features, y.width(i), y.stride, static_cast<T>(parameter));
-        pair.derivative(own, own, y.slice(i), features, y.width(i), y.stride, static_cast<T>(parameter));
+        if (pair.forward_keeping)
+          pair.forward_keeping(output.slice(i), saved.slice(i), saved.slice(i), features, saved.width(i), saved.stride,
+                               static_cast<T>(parameter));
+        else
+          pair.forward(saved.slice(i), saved.slice(i), features, saved.width(i), saved.stride,
+                       static_cast<T>(parameter));
+        pair.derivative(own, own, saved.slice(i), features, saved.width(i), saved.stride, static_cast<T>(parameter));
       }
       gradient.to_rows(to);
     });
@@ -216,8 +225,8 @@ double loss(py::array dz, py::array losses, const py::array& z, const py::array&
       const LossSpace<T> parts{own, own + own_targets, own + own_targets + in.stride,
                                own + own_targets + 2 * in.stride};
       for (int i = 0; i < in.slices; ++i)
-        function.evaluate(kernels, parts, samples, 0, i * in.stride, in.count(i), count, in.slice(i), gradient.slice(i),
-                          values.data() + i * in.stride, outputs, in.width(i), in.stride);
+        function.evaluate(kernels, parts, samples, 0, i * in.stride, in.count(i), count, in.slice(i), in.slice(i),
+                          gradient.slice(i), values.data() + i * in.stride, outputs, in.width(i), in.stride);
       gradient.to_rows(to_dz);
       for (int i = 0; i < count; ++i) {
         sum += values[i];

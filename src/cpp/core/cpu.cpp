@@ -142,7 +142,7 @@ Cpu detect() {
 }  // namespace
 
 const Cpu& cpu() {
-  static const Cpu detected = detect();
+  static const Cpu& detected = *new Cpu(detect());  // never destroyed: threads may still ask while the process ends
   return detected;
 }
 

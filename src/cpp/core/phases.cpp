@@ -91,7 +91,10 @@ void Phases::apply_restraint() {
   if (cores_taken_.load(std::memory_order_relaxed) > 0) {
     restraint_.report(cores_taken_.exchange(0, std::memory_order_relaxed));
   }
-  spin_ns_.store(restraint_.spin_ns(), std::memory_order_relaxed);
+  // Written only when it changes: waiting workers read this cache line all the time.
+  if (spin_ns_.load(std::memory_order_relaxed) != restraint_.spin_ns()) {
+    spin_ns_.store(restraint_.spin_ns(), std::memory_order_relaxed);
+  }
 }
 
 // ---- the caller and workers ----

@@ -6,10 +6,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cassert>
 #include <mutex>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "core/phases.h"
@@ -23,7 +21,7 @@ class Pool {
   bool try_enter() { return !busy_.exchange(true, std::memory_order_acquire); }
   void leave() { busy_.store(false, std::memory_order_release); }
   int open(int threads);  // after try_enter: how many threads the region gets
-  void stop_workers(std::unique_lock<std::mutex> structure);
+  void stop_workers();    // with structure() held
   std::mutex& structure() { return structure_; }
   Phases& phases() { return phases_; }
 
@@ -61,8 +59,7 @@ void Pool::add_workers(int wanted) {
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void Pool::stop_workers(std::unique_lock<std::mutex> structure) {
-  assert(structure.owns_lock());
+void Pool::stop_workers() {
   phases_.dismiss(static_cast<int>(workers_.size()));
   for (std::thread& worker : workers_) worker.join();
   workers_.clear();
@@ -78,8 +75,8 @@ std::atomic<Pool*> current_pool{nullptr};
 void before_fork() {
   Pool* const pool = current_pool.load(std::memory_order_acquire);
   if (pool == nullptr || !pool->try_enter()) return;
-  std::unique_lock<std::mutex> structure(pool->structure(), std::try_to_lock);
-  if (structure.owns_lock()) pool->stop_workers(std::move(structure));
+  const std::unique_lock<std::mutex> structure(pool->structure(), std::try_to_lock);
+  if (structure.owns_lock()) pool->stop_workers();
   pool->leave();
 }
 
@@ -121,7 +118,8 @@ void Team::run_phase(int n_tasks, Call call, void* task, const int* starts) {
 void stop_threads() {
   Pool* const existing = current_pool.load(std::memory_order_acquire);
   if (existing == nullptr || !existing->of_this_process()) return;
-  existing->stop_workers(std::unique_lock<std::mutex>(existing->structure()));
+  const std::lock_guard<std::mutex> structure(existing->structure());
+  existing->stop_workers();
 }
 
 }  // namespace bpnative

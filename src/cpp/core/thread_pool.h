@@ -80,9 +80,11 @@ void parallel_region(int threads, Body&& body) {
 // Ends and joins the workers; the next region starts new ones. A region in progress elsewhere goes on without them.
 void stop_threads();
 
-// What it costs to have a task done by another thread that waits for it, measured at the first call: below about twice
-// this much work in a phase the caller is faster alone.
+// What it costs to have a task done by another thread, each measured at its first call, in a few milliseconds. Within a
+// region, by a worker that waits for it: below about twice this much work in a phase the caller is faster alone.
 double hand_off_seconds();
+// In the first phase of a region, by a worker that sleeps: a region with less work than this is over before it comes.
+double wake_up_seconds();
 
 }  // namespace bpnative
 

@@ -36,6 +36,30 @@ struct sigmoid_activation {
   static BPN_INLINE V<T> derivative(V<T> dy, V<T> y, V<T>) { return dy * fma(-y, y, y); }
 };
 
+// y = z P(z) and y' = P(z) + z p(z) share one exponential: the tail 1 - P is e^(-z^2/2) times a slow function of z.
+template <class T>
+struct gelu {
+  static BPN_INLINE V<T> forward(V<T> z, V<T> parameter) {
+    V<T> slope;
+    return forward_keeping(z, slope, parameter);
+  }
+  static BPN_INLINE V<T> forward_keeping(V<T> z, V<T>& slope, V<T>) {
+    const V<T> end = broadcast<T>(kTailEnd<T>);
+    const V<T> low = select<T>(z < -end, -end, z);  // a NaN stays
+    const V<T> inside = select<T>(low > end, end, low);
+    const V<T> a = select<T>(inside < V<T>{}, -inside, inside);
+    const V<T> square = a * a, half = broadcast<T>(static_cast<T>(-0.5));
+    const V<T> by_square = exp<T>(square * half);
+    const V<T> e = fma(by_square, half * square_rounding<T>(a, square), by_square);
+    const V<T> scaled = scaled_tail(a), tail = e * scaled;
+    const I<T> negative = z < V<T>{};
+    const V<T> p = select<T>(negative, tail, broadcast<T>(1) - tail);
+    slope = fma(inside * e, broadcast<T>(static_cast<T>(0.39894228040143267794)), p);
+    return select<T>(negative, low * scaled * e, low * p);  // the tail alone would be subnormal before z times it is
+  }
+  static BPN_INLINE V<T> derivative(V<T> dy, V<T> slope, V<T>) { return dy * slope; }
+};
+
 // Applied to a tile while it is in registers; the others would spill it, and are applied to the rows just stored.
 constexpr bool in_tile(Activation a) {
   return a == Activation::linear || a == Activation::relu || a == Activation::leaky_relu;
@@ -75,9 +99,24 @@ BPN_INLINE void apply_derivative(V<T> (&sum)[R][N], Activation activation, const
       return tile_derivative<T, tanh_activation, R, N>(sum, y, y_row, parameter);
     case Activation::sigmoid:
       return tile_derivative<T, sigmoid_activation, R, N>(sum, y, y_row, parameter);
+    case Activation::gelu:
+      return tile_derivative<T, gelu, R, N>(sum, y, y_row, parameter);
     default:
       return;
   }
+}
+
+// A whole vector, or the n lanes that are left of one.
+template <class T>
+BPN_INLINE V<T> column(const T* p, int n) {
+  return n == kLanes<T> ? load<T>(p) : load_first<T>(p, n);
+}
+template <class T>
+BPN_INLINE void set_column(T* p, V<T> v, int n) {
+  if (n == kLanes<T>)
+    store<T>(p, v);
+  else
+    store_first<T>(p, v, n);
 }
 
 // [features x width], rows `stride` apart: any width, the last lanes of a row one vector short.
@@ -88,6 +127,19 @@ void forward_rows(T* y, const T* z, int features, int width, ptrdiff_t stride, T
     int i = 0;
     for (; i + kLanes<T> <= width; i += kLanes<T>) store<T>(y + i, F<T>::forward(load<T>(z + i), p));
     if (i < width) store_first<T>(y + i, F<T>::forward(load_first<T>(z + i, width - i), p), width - i);
+  }
+}
+template <class T, template <class> class F>
+void forward_keeping_rows(T* y, T* slope, const T* z, int features, int width, ptrdiff_t stride, T parameter) {
+  const V<T> p = broadcast<T>(parameter);
+  for (int f = 0; f < features; ++f, y += stride, slope += stride, z += stride) {
+    for (int i = 0; i < width; i += kLanes<T>) {
+      const int n = width - i < kLanes<T> ? width - i : kLanes<T>;
+      V<T> kept;
+      const V<T> out = F<T>::forward_keeping(column<T>(z + i, n), kept, p);
+      set_column<T>(y + i, out, n);
+      set_column<T>(slope + i, kept, n);
+    }
   }
 }
 template <class T, template <class> class F>
@@ -104,19 +156,7 @@ void derivative_rows(T* dz, const T* dy, const T* y, int features, int width, pt
   }
 }
 
-// One vector of samples, all its classes: the sums run down the columns, so no lane meets another.
-template <class T>
-BPN_INLINE V<T> column(const T* p, int n) {
-  return n == kLanes<T> ? load<T>(p) : load_first<T>(p, n);
-}
-template <class T>
-BPN_INLINE void set_column(T* p, V<T> v, int n) {
-  if (n == kLanes<T>)
-    store<T>(p, v);
-  else
-    store_first<T>(p, v, n);
-}
-
+// Softmax: one vector of samples, all its classes. The sums run down the columns, so no lane meets another.
 template <class T>
 BPN_INLINE V<T> column_maximum(const T* z, int features, ptrdiff_t stride, int n) {
   V<T> most = column<T>(z, n);
@@ -163,18 +203,24 @@ void softmax_derivative(T* dz, const T* dy, const T* y, int features, int width,
 template <class T>
 struct ActivationTable {
   static constexpr ActivationKernels<T> rows[] = {
-      {forward_rows<T, linear>, derivative_rows<T, linear>},
-      {forward_rows<T, relu>, derivative_rows<T, relu>},
-      {forward_rows<T, leaky_relu>, derivative_rows<T, leaky_relu>},
-      {forward_rows<T, tanh_activation>, derivative_rows<T, tanh_activation>},
-      {forward_rows<T, sigmoid_activation>, derivative_rows<T, sigmoid_activation>},
-      {softmax_forward<T>, softmax_derivative<T>},
+      {forward_rows<T, linear>, derivative_rows<T, linear>, nullptr},
+      {forward_rows<T, relu>, derivative_rows<T, relu>, nullptr},
+      {forward_rows<T, leaky_relu>, derivative_rows<T, leaky_relu>, nullptr},
+      {forward_rows<T, tanh_activation>, derivative_rows<T, tanh_activation>, nullptr},
+      {forward_rows<T, sigmoid_activation>, derivative_rows<T, sigmoid_activation>, nullptr},
+      {softmax_forward<T>, softmax_derivative<T>, nullptr},
+      {forward_rows<T, gelu>, derivative_rows<T, gelu>, forward_keeping_rows<T, gelu>},
   };
 };
 
 template <class T>
-BPN_INLINE void activate(T* z, Activation activation, int features, int width, ptrdiff_t stride, T parameter) {
-  ActivationTable<T>::rows[static_cast<int>(activation)].forward(z, z, features, width, stride, parameter);
+BPN_INLINE void activate(T* z, T* slope, Activation activation, int features, int width, ptrdiff_t stride,
+                         T parameter) {
+  const ActivationKernels<T>& row = ActivationTable<T>::rows[static_cast<int>(activation)];
+  if (slope && row.forward_keeping)
+    row.forward_keeping(z, slope, z, features, width, stride, parameter);
+  else
+    row.forward(z, z, features, width, stride, parameter);
 }
 
 BPN_KERNELS_END

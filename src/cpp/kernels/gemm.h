@@ -94,7 +94,10 @@ BPN_INLINE void tile_of(int rows, const Product<T>& p, T* c, ptrdiff_t c_row, in
     BPN_TILE(2)
     BPN_TILE(3)
     BPN_TILE(4)
-    BPN_TILE(5) BPN_TILE(6) BPN_TILE(7) BPN_TILE(8) BPN_TILE(9) BPN_TILE(10) BPN_TILE(11) BPN_TILE(12)
+    BPN_TILE(5)
+    BPN_TILE(6)
+    BPN_TILE(7)
+    BPN_TILE(8) BPN_TILE(9) BPN_TILE(10) BPN_TILE(11) BPN_TILE(12)
 #undef BPN_TILE
         default : return;
   }
@@ -121,7 +124,8 @@ void strip(const Product<T>& p, int column, int width, Place place) {
         for (int i = 0; i < width; ++i) c[r * p.c_row + i] = beside[r * kWidth + i];
     }
     if (place.last && !p.saved && !in_tile(p.forward) && p.forward != Activation::softmax)
-      activate<T>(c, p.forward, rows, width, p.c_row, p.parameter);
+      activate<T>(c, p.slope ? p.slope + row * p.c_row + column : nullptr, p.forward, rows, width, p.c_row,
+                  p.parameter);
   }
 }
 
@@ -184,6 +188,7 @@ void packed_strips(const Product<T>& p, Place place) {
           store<T>(packed_b + k * kWidest + i, load<T>(p.b + k * p.b_k + column + i));
       part.c = p.c + row * p.c_row + column;
       if (p.saved) part.saved = p.saved + row * p.c_row + column;
+      if (p.slope) part.slope = p.slope + row * p.c_row + column;
       strips(part, place);
     }
   }
@@ -214,7 +219,7 @@ void product(const Product<T>& p) {
     start += size;
   } while (start < p.k);
   if (!p.saved && p.forward == Activation::softmax)
-    activate<T>(p.c, p.forward, p.rows, p.columns, p.c_row, p.parameter);
+    activate<T>(p.c, nullptr, p.forward, p.rows, p.columns, p.c_row, p.parameter);
 }
 
 BPN_KERNELS_END

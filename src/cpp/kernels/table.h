@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BPN_ACTIVATIONS(X) X(linear) X(relu) X(leaky_relu) X(tanh) X(sigmoid) X(softmax)
+#define BPN_ACTIVATIONS(X) X(linear) X(relu) X(leaky_relu) X(tanh) X(sigmoid) X(softmax) X(gelu)
 #define BPN_LOSSES(X) X(mse) X(cross_entropy) X(binary_cross_entropy)
 #define BPN_OPTIMIZERS(X) X(sgd) X(adam)
 
@@ -19,6 +19,10 @@ enum class Activation : int { BPN_ACTIVATIONS(BPN_ENUMERATOR) count };
 enum class Loss : int { BPN_LOSSES(BPN_ENUMERATOR) count };
 enum class Optimizer : int { BPN_OPTIMIZERS(BPN_ENUMERATOR) count };
 #undef BPN_ENUMERATOR
+
+// What a derivative is taken from: the output y, which a layer has anyway, or, where y does not tell it (gelu is not
+// monotonic), the slope f'(z) that the forward pass writes beside y.
+constexpr bool keeps_slope(Activation activation) { return activation == Activation::gelu; }
 
 // Sums over samples are made in blocks of this many, folded in a fixed order, on every instruction set.
 constexpr int kSampleBlock = 16;
@@ -39,14 +43,17 @@ struct Product {
   Activation forward;     // applied to the finished sum
   Activation derivative;  // the finished sum is multiplied with its derivative, taken from the output `saved`
   T parameter;            // of whichever activation is applied
-  const T* saved;         // [rows x columns], readable like b; null: no derivative
+  const T* saved;         // [rows x columns], readable like b: outputs or slopes; null: no derivative
+  T* slope;               // [rows x columns]: where `forward` keeps its slope; null: not wanted
 };
 
 // Elementwise over [features x width] with rows `stride` apart; softmax runs down the columns.
 template <class T>
 struct ActivationKernels {
   void (*forward)(T* y, const T* z, int features, int width, ptrdiff_t stride, T parameter);
-  void (*derivative)(T* dz, const T* dy, const T* y, int features, int width, ptrdiff_t stride, T parameter);
+  void (*derivative)(T* dz, const T* dy, const T* saved, int features, int width, ptrdiff_t stride, T parameter);
+  // As forward, and f'(z) to slope; null for those that take their derivative from y.
+  void (*forward_keeping)(T* y, T* slope, const T* z, int features, int width, ptrdiff_t stride, T parameter);
 };
 
 // y[samples x outputs] = act(x[samples x inputs] . weight^T + bias), all in rows: for very few samples.

@@ -26,6 +26,7 @@ void Dense<T>::forward(const SliceCall<T>& call) const {
   p.b = call.x, p.b_k = call.stride;
   p.rows = this->outputs(), p.columns = call.width, p.k = p.segment = this->inputs();
   p.bias = bias_ ? call.parameters + outputs * inputs : nullptr;
+  p.slope = call.slope;
   p.forward = call.applied.activation, p.parameter = static_cast<T>(call.applied.parameter);
   call.kernels->product(p);
 }
@@ -48,11 +49,11 @@ void Dense<T>::backward(const SliceCall<T>& call) const {
   p.parameter = static_cast<T>(call.applied.parameter);
   // Softmax mixes the features of a sample, so its derivative waits until all of dx is there.
   const bool whole = made_x == Activation::softmax;
-  p.derivative = made_x, p.saved = made_x == Activation::linear || whole ? nullptr : call.x;
+  p.derivative = made_x, p.saved = made_x == Activation::linear || whole ? nullptr : call.saved;
   call.kernels->product(p);
   if (whole)
-    call.kernels->activations[static_cast<int>(made_x)].derivative(call.dx, call.dx, call.x, p.rows, p.columns, p.c_row,
-                                                                   p.parameter);
+    call.kernels->activations[static_cast<int>(made_x)].derivative(call.dx, call.dx, call.saved, p.rows, p.columns,
+                                                                   p.c_row, p.parameter);
 }
 
 template <class T>

@@ -27,6 +27,8 @@ struct SliceCall {
   int width, stride;
   const T* x;       // [inputs x S]
   T* y;             // [outputs x S]
+  T* slope;         // forward: [outputs x S], where the activation keeps its slope, or null
+  const T* saved;   // backward: [inputs x S], what the derivative of the activation that made x is taken from
   Applied applied;  // forward: to y (linear where the loss works on logits); backward: what made x
   const T* dz;      // [outputs x S]: gradient before the layer's own activation
   T* dx;            // [inputs x S]: gradient before the activation that made x

@@ -15,8 +15,8 @@ bool LossFunction<T>::fused() const {
 
 template <class T>
 void LossFunction<T>::evaluate(const Kernels<T>& kernels, const LossSpace<T>& space, const Samples<T>& samples,
-                               std::int64_t begin, int first, int count, std::int64_t batch, const T* z, T* dz,
-                               double* losses, int outputs, int width, int stride) const {
+                               std::int64_t begin, int first, int count, std::int64_t batch, const T* z, const T* saved,
+                               T* dz, double* losses, int outputs, int width, int stride) const {
   const std::int64_t start = begin + first;
   std::fill(space.scale + count, space.scale + width, T(0));
   for (int i = 0; i < count; ++i) {
@@ -42,8 +42,8 @@ void LossFunction<T>::evaluate(const Kernels<T>& kernels, const LossSpace<T>& sp
   p.outputs = outputs, p.width = width, p.stride = stride;
   kernels.losses[static_cast<int>(kind_)](p);
 
-  if (!fused() && last_.activation != Activation::linear)
-    kernels.activations[static_cast<int>(last_.activation)].derivative(dz, dz, z, outputs, width, stride,
+  if (saved && !fused() && last_.activation != Activation::linear)
+    kernels.activations[static_cast<int>(last_.activation)].derivative(dz, dz, saved, outputs, width, stride,
                                                                        static_cast<T>(last_.parameter));
   for (int i = 0; i < count; ++i) {
     const double weight = samples.weight ? static_cast<double>(samples.weight[samples.row(start + i)]) : 1.0;

@@ -44,8 +44,8 @@ class LossFunction {
   // Samples [first, first + count) of the batch that begins at `begin` and has `batch` samples. z: what the last layer
   // gave. Writes dz [outputs x stride] before the last activation, and the samples' losses, weighted, to `losses`.
   void evaluate(const Kernels<T>& kernels, const LossSpace<T>& space, const Samples<T>& samples, std::int64_t begin,
-                int first, int count, std::int64_t batch, const T* z, T* dz, double* losses, int outputs, int width,
-                int stride) const;
+                int first, int count, std::int64_t batch, const T* z, const T* saved, T* dz, double* losses,
+                int outputs, int width, int stride) const;
 
  private:
   Loss kind_;

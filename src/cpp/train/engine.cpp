@@ -72,6 +72,7 @@ void Engine<T>::forward_slice(const Pass& pass, T* space, int slice) {
     call.parameters = network_.parameters().data() + network_.offset(i);
     call.x = space + plan_.value[i];
     call.y = space + plan_.value[i + 1];
+    call.slope = plan_.slope[i + 1] == Plan::kNone ? nullptr : space + plan_.slope[i + 1];
     call.applied = i == last && loss_ && loss_->fused() ? Applied{} : network_.layer(i).applied();
     network_.layer(i).forward(call);
     if (T* out = panels(i + 1)) kernels_.to_panels(out, call.y, network_.width(i + 1), count, plan_.stride, panel_size);
@@ -86,8 +87,9 @@ void Engine<T>::loss_slice(const Pass& pass, T* space, int slice) {
   const std::ptrdiff_t stride = plan_.stride;
   const LossSpace<T> own{rows, rows + outputs * stride, rows + (outputs + 1) * stride, rows + (outputs + 2) * stride};
   T* dz = plan_.gradient[last] == Plan::kNone ? space + plan_.loss_gradient : gradient(last, slice);
-  loss_->evaluate(kernels_, own, *pass.samples, pass.begin, first, count, pass.count, space + plan_.value[last], dz,
-                  losses_.data() + first, outputs, round_up(count, kSampleBlock), plan_.stride);
+  loss_->evaluate(kernels_, own, *pass.samples, pass.begin, first, count, pass.count, space + plan_.value[last],
+                  plan_.gradient[last] == Plan::kNone ? nullptr : saved(space, last), dz, losses_.data() + first,
+                  outputs, round_up(count, kSampleBlock), plan_.stride);
 }
 
 template <class T>
@@ -111,7 +113,7 @@ void Engine<T>::backward_slice(const Pass& pass, const T* space, int slice) {
   call.width = round_up(count, kSampleBlock), call.stride = plan_.stride;
   for (int i = network_.size() - 1; i >= plan_.first_backward && plan_.gradient[i] != Plan::kNone; --i) {
     call.parameters = network_.parameters().data() + network_.offset(i);
-    call.x = space + plan_.value[i];
+    call.saved = saved(space, i);
     call.applied = i > 0 ? network_.layer(i - 1).applied() : Applied{};
     call.dz = gradient(i + 1, slice);
     call.dx = gradient(i, slice);
@@ -285,7 +287,7 @@ void Engine<T>::backward(T* input_gradient, const T* output_gradient, int count)
                       rows, width, plan_.stride, 0);
       if (applied.activation != Activation::linear)
         kernels_.activations[static_cast<int>(applied.activation)].derivative(
-            dz, dz, space + plan_.value[last], outputs, width, plan_.stride, static_cast<T>(applied.parameter));
+            dz, dz, saved(space, last), outputs, width, plan_.stride, static_cast<T>(applied.parameter));
       backward_slice(pass, space, slice);
       if (input_gradient)
         kernels_.scatter(input_gradient + static_cast<std::ptrdiff_t>(first) * network_.inputs(), gradient(0, slice),

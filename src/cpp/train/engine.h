@@ -43,6 +43,10 @@ class Engine {
   void plan(int batch, int at_most, Purpose purpose, bool input_gradient);
   T* workspace(int index) { return workspaces_.data() + index * plan_.workspace; }
   T* gradient(int slot, int slice);
+  // What the derivative of the activation that made the slot is taken from: its slope where kept, else its value.
+  const T* saved(const T* space, int slot) const {
+    return space + (plan_.slope[slot] == Plan::kNone ? plan_.value[slot] : plan_.slope[slot]);
+  }
   void predict_few(T* outputs, const T* x, int count);
   void forward_slice(const Pass& pass, T* space, int slice);
   void backward_slice(const Pass& pass, const T* space, int slice);

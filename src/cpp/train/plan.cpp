@@ -124,6 +124,8 @@ Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, i
                                 purpose == Purpose::predict ? workspace.add(widest, stride) : 0};
   for (int i = 0; i <= size; ++i) {
     plan.value.push_back(purpose == Purpose::predict ? turns[i % 2] : workspace.add(network.width(i), stride));
+    const bool sloped = learns && i > 0 && keeps_slope(network.layer(i - 1).applied().activation);
+    plan.slope.push_back(sloped ? workspace.add(network.width(i), stride) : Plan::kNone);
     const bool feeds = learns && i < size && network.trainable(i) && network.layer(i).gradient_rows() > 0;
     plan.panels.push_back(feeds ? memory.add(round_up(network.width(i), kernels.panel), batch) : Plan::kNone);
     const bool flows = learns && (i > plan.first_backward || (i == 0 && input_gradient));

@@ -32,6 +32,7 @@ struct Plan {
 
   static constexpr std::size_t kNone = ~std::size_t{0};
   std::vector<std::size_t> value;   // of each slot, in a workspace: [features x S]
+  std::vector<std::size_t> slope;   // of each slot whose activation keeps it, in a workspace: [features x S], or kNone
   std::size_t loss, loss_gradient;  // in a workspace: the loss's own rows, and its gradient where none is kept
   std::size_t workspace;            // elements of one workspace, and how many there are
   int workspaces;
