@@ -223,5 +223,9 @@ int main() {
   exceptions_reach_the_caller_once();
   a_region_within_a_region_has_one_thread();
   two_callers_at_once();
+  // Once more as users have it, workers stepping back where cores are taken.
+  bpnative::contention_ignored = false;
+  phases_follow_each_other();
+  late_workers_are_harmless();
   return report();
 }

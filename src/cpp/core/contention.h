@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #if defined(__linux__)
+#include <sched.h>
 #include <sys/resource.h>
 #include <time.h>
 #endif
@@ -22,6 +23,31 @@ inline std::int64_t now_ns() {
 
 // For tests, which want all threads to take part however busy the machine is.
 inline std::atomic<bool> contention_ignored{false};
+
+// The processor that runs this thread just now; -1 where the system does not say.
+inline int this_processor() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+// One per worker: notices that it was woken where the caller was running, for want of another core, and so took the
+// place of the one it was to help.
+class Displacement {
+ public:
+  bool displaces(int callers_processor) {
+    const int here = this_processor();
+    const bool same = here >= 0 && here == callers_processor && !contention_ignored.load(std::memory_order_relaxed);
+    in_a_row_ = same ? in_a_row_ + 1 : 0;
+    return same;
+  }
+  bool persists() const { return in_a_row_ % 2 == 0; }  // after displaces(): once may be an accident
+
+ private:
+  int in_a_row_ = 0;
+};
 
 // One per worker: compares the time for which it wanted to run with the processor time that it got.
 class CoreMeter {

@@ -44,6 +44,7 @@ void Phases::run(int threads, int n_tasks, Call call, void* task, const int* sta
   n_tasks_.store(n_tasks, std::memory_order_relaxed);
   grain_.store(grain, std::memory_order_relaxed);
   participants_.store(participants, std::memory_order_relaxed);
+  callers_processor_.store(this_processor(), std::memory_order_relaxed);
   failed_.store(false, std::memory_order_relaxed);
   unfinished_.value.store(static_cast<std::uint32_t>(units), std::memory_order_relaxed);
   ++generation_;
@@ -140,18 +141,22 @@ void Phases::report(int finished) {
 void Phases::serve(int worker, std::uint32_t seen) {
   const FlushToZero flush_to_zero;
   CoreMeter meter;
+  Displacement displacement;
   Slot& slot = slots_[worker];
-  while (wait_for_phase(slot, seen, meter)) {
+  bool helps = true;
+  while (wait_for_phase(slot, seen, helps, meter)) {
     seen = slot.claim.generation();
-    work(worker, seen);
-    if (meter.core_taken()) cores_taken_.fetch_add(1, std::memory_order_relaxed);
+    helps = !displacement.displaces(callers_processor_.load(std::memory_order_relaxed));
+    if (helps) work(worker, seen);
+    if (helps ? meter.core_taken() : displacement.persists()) cores_taken_.fetch_add(1, std::memory_order_relaxed);
   }
 }
 
-// Until a phase newer than `seen` has work for this worker; false when it is to end.
-bool Phases::wait_for_phase(Slot& slot, std::uint32_t seen, CoreMeter& meter) {
+// Until a phase newer than `seen` has work for this worker; false when it is to end. A worker that stands in the
+// caller's way does not spin: the sooner it sleeps the sooner the caller goes on.
+bool Phases::wait_for_phase(Slot& slot, std::uint32_t seen, bool spins, CoreMeter& meter) {
   const auto called = [&] { return slot.claim.generation() != seen || stop_.load(std::memory_order_acquire); };
-  if (!spin(slot, seen)) {
+  if (!(spins && spin(slot, seen))) {
     meter.fall_asleep();
     do {
       slot.asleep.value.store(1, std::memory_order_relaxed);

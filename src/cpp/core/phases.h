@@ -41,7 +41,7 @@ class Phases {
   void execute(int worker, int unit);
   void report(int finished);
   void wait_until_finished();
-  bool wait_for_phase(Slot& slot, std::uint32_t seen, CoreMeter& meter);
+  bool wait_for_phase(Slot& slot, std::uint32_t seen, bool spins, CoreMeter& meter);
   bool spin(const Slot& slot, std::uint32_t seen) const;
   void wake(Slot& slot);
   void apply_restraint();
@@ -52,7 +52,7 @@ class Phases {
   // it reads while it holds a claimed task, and then they stand still.
   std::atomic<Call> call_{nullptr};
   std::atomic<void*> task_{nullptr};
-  std::atomic<int> n_tasks_{0}, grain_{1}, participants_{1};
+  std::atomic<int> n_tasks_{0}, grain_{1}, participants_{1}, callers_processor_{-1};
   std::atomic<bool> failed_{false};
   std::exception_ptr error_;  // of whoever set failed_
 
