@@ -77,7 +77,7 @@ def largest(z: Array) -> Array:
 
 
 def normal_distribution(z: Array) -> Array:
-    """Φ(z), the part of the standard normal distribution below z, by two classical expansions; right to some 1e-15 of itself."""
+    """Φ(z), the part of the standard normal distribution below z, by two classical expansions."""
     near = np.where(np.abs(z.real) < 1, z, 0)  # Taylor: Φ(z) = 1/2 + 1/sqrt(2 pi) * sum (-1/2)^n z^(2n+1) / (n! (2n+1))
     power, total = near, near
     for n in range(1, 30):
@@ -95,7 +95,7 @@ def normal_distribution(z: Array) -> Array:
 
 
 def normal_density(z: Array) -> Array:
-    """φ(z) = e^(-z²/2) / sqrt(2 pi); a part of z that squares without rounding is taken apart, for far out it matters."""
+    """φ(z) = e^(-z²/2) / sqrt(2 pi); the part of z that squares without rounding is taken apart."""
     with np.errstate(over="ignore", invalid="ignore"):
         short = z.real.astype(np.float32).astype(np.float64)
         return np.exp(-short * short / 2) * np.exp(-(z - short) * (z + short) / 2) / np.sqrt(2 * np.pi)

@@ -173,7 +173,10 @@ def group_lives(group):
 @pytest.mark.skipif(os.name != "posix", reason="signals and process groups of POSIX")
 @pytest.mark.parametrize(
     ("arguments", "sign"),
-    [(["demo", "--epochs", "1000000"], "  3/1000000"), (["bench", "--workloads", "tiny", "--rounds", "100000"], "workload")],
+    [
+        (["demo", "--epochs", "1000000"], "  3/1000000"),
+        (["bench", "--workloads", "tiny", "--rounds", "100000"], "workload"),
+    ],
 )
 def test_ctrl_c_ends_cleanly(arguments, sign):
     process = subprocess.Popen(

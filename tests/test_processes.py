@@ -1,4 +1,4 @@
-"""Threads in the life of a process: none at import, none that spin, forks, signals, exits. Each in a child of its own."""
+"""Threads in the life of a process: none at import, none that spin, forks, signals, exits. Each in its own child."""
 
 from __future__ import annotations
 

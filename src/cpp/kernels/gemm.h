@@ -103,25 +103,11 @@ void tile(const Product<T>& p, T* c, ptrdiff_t c_row, int row, int column, Place
   }
 }
 
-template <class T, int N>
+// Rows are split evenly, so the first or the second comparison finds the tile.
+template <class T, int N, int R = tile_rows(N)>
 BPN_INLINE void tile_of(int rows, const Product<T>& p, T* c, ptrdiff_t c_row, int row, int column, Place place) {
-  switch (rows) {
-#define BPN_TILE(R)                                                                         \
-  case R:                                                                                   \
-    if constexpr (R <= tile_rows(N)) return tile<T, R, N>(p, c, c_row, row, column, place); \
-    return;
-    BPN_TILE(1)
-    BPN_TILE(2)
-    BPN_TILE(3)
-    BPN_TILE(4)
-    BPN_TILE(5)
-    BPN_TILE(6)
-    BPN_TILE(7)
-    BPN_TILE(8)
-    BPN_TILE(9) BPN_TILE(10) BPN_TILE(11) BPN_TILE(12)
-#undef BPN_TILE
-        default : return;
-  }
+  if (rows == R) return tile<T, R, N>(p, c, c_row, row, column, place);
+  if constexpr (R > 1) tile_of<T, N, R - 1>(rows, p, c, c_row, row, column, place);
 }
 
 // All rows of c in tiles of N vectors; the rows are split evenly, so that no tile is much narrower than the others.
