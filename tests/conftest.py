@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -12,6 +13,10 @@ import pytest
 # The same examples in every run: a failure in CI is a failure at the desk. Loaded machines make deadlines meaningless.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, print_blob=True)
 hypothesis.settings.load_profile("repeatable")
+
+# A shell that starts a job in the background lets it ignore Ctrl-C, which every child of the tests would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Set by tools/sanitize: address, where the module under test is instrumented.
 SANITIZED = os.environ.get("BPNATIVE_SANITIZED", "")

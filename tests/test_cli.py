@@ -187,7 +187,11 @@ def test_ctrl_c_ends_cleanly(arguments, sign):
             if line.lstrip().startswith(sign.lstrip()):
                 break
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to children as well
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            if process.returncode is None:  # or leaving the block would wait for it forever
+                os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
     assert errors == "\ninterrupted\n"
     deadline = time.monotonic() + 60
