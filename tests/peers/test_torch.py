@@ -45,6 +45,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "softmax": lambda z: torch.softmax(z, dim=-1),
+    "gelu": torch.nn.functional.gelu,
 }
 
 
