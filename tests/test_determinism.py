@@ -55,7 +55,8 @@ for dtype in ("float32", "float64"):
         bits.update(net.predict(X).tobytes())
         bits.update(np.array(history["loss"]).tobytes())
 threads = len(os.listdir("/proc/self/task")) - before if os.path.isdir("/proc/self/task") else wanted - 1
-assert threads == wanted - 1, f"{threads} threads were started beside the caller"
+# As many as the work is worth at what a hand-over costs on this machine just now; but some, or nothing was shown.
+assert (threads >= 1) == (wanted > 1) and threads < wanted, f"{threads} threads were started beside the caller"
 print(bp._bpnative.config()["isa"], bits.hexdigest(), net.parameters[:500].tobytes().hex())
 """
 

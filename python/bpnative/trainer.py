@@ -252,8 +252,7 @@ class Trainer:
             sample_weight: (n,), at least 0.
 
         Returns:
-            The mean loss, and a new flat array laid out as ``network.parameters``; ``network.gradients`` holds the same
-            numbers until they are overwritten.
+            The mean loss, and a new flat array laid out as ``network.parameters``.
 
         Raises:
             TypeError: Data are no real numbers.
@@ -267,12 +266,13 @@ class Trainer:
             (1.0, [6.0, 2.0])
         """
         samples = self._data.batch(x, y, sample_weight)
+        gradients = np.empty_like(self.network.parameters)
         try:
-            loss = self._native.gradients(samples.x, samples.y, samples.weight)
+            loss = self._native.gradients(gradients, samples.x, samples.y, samples.weight)
         except ValueError:
             self._data.explain(samples)
             raise
-        return loss, self.network.gradients.copy()
+        return loss, gradients
 
     def evaluate(self, X: object, y: object, *, sample_weight: object = None) -> dict[str, float]:
         """The loss and the metrics over a data set, in blocks of bounded memory, without an update.

@@ -37,7 +37,7 @@ struct AnyNetwork {
 template <class T, class F>
 decltype(auto) compute(Network<T>& network, F&& f) {
   const Unlocked unlocked;
-  const std::lock_guard<std::mutex> alone(network.mutex());
+  const std::lock_guard<Turn> alone(network.turn());
   const FlushToZero flush;
   return f();
 }

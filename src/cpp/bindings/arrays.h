@@ -75,8 +75,9 @@ inline py::ssize_t size_of(const py::array& array, int dimension) {
 }
 // The kernels count in int; more rows than that must come in blocks.
 inline int int_size(py::ssize_t n, const char* what) {
-  if (n > INT_MAX)
-    fail_value(std::string(what) + " must be at most " + std::to_string(INT_MAX) + ", got " + std::to_string(n));
+  constexpr py::ssize_t kMost = INT_MAX - 1024;  // sizes are rounded up on the way
+  if (n < 0 || n > kMost)
+    fail_value(std::string(what) + " must be from 0 to " + std::to_string(kMost) + ", got " + std::to_string(n));
   return static_cast<int>(n);
 }
 

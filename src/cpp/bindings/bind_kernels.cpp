@@ -213,6 +213,10 @@ double loss(py::array dz, py::array losses, const py::array& z, const py::array&
     T* to_losses = output<T>(losses, "losses", {count});
     const LossFunction<T> function(loss_of(name), {});
     if (samples.labels && loss_of(name) != Loss::cross_entropy) fail_value("only cross_entropy takes labels");
+    for (int i = 0; samples.labels && i < count; ++i)
+      if (samples.labels[i] < 0 || samples.labels[i] >= outputs)
+        fail_value("labels must be from 0 to " + std::to_string(outputs - 1) + ", got " +
+                   std::to_string(samples.labels[i]) + " in row " + std::to_string(i));
     if (count == 0 || outputs == 0) fail_value("a loss needs at least one row and one column");
     double sum = 0;
     compute([&] {

@@ -1,5 +1,7 @@
 // The compiled Trainer: a network, a loss and an optimizer. train() runs as many minibatches as the order holds in one
 // call without the interpreter's lock; Python decides how many that are. Documented in python/bpnative/trainer.py.
+#include <algorithm>
+
 #include "bindings/any_network.h"
 
 namespace bpnative {
@@ -9,14 +11,16 @@ template <class T>
 struct TrainerOf {
   using Element = T;
   NetworkOf<T>& own;
+  Loss loss;
   OptimizerState<T> optimizer;
   Engine<T> training, evaluating;
 
-  TrainerOf(NetworkOf<T>& network, Loss loss, Optimizer kind, const std::map<std::string, double>& settings)
+  TrainerOf(NetworkOf<T>& network, Loss of_loss, Optimizer kind, const std::map<std::string, double>& settings)
       : own(network),
+        loss(of_loss),
         optimizer(kind, settings, network.network.parameters().size()),
-        training(network.network, loss),
-        evaluating(network.network, loss) {}
+        training(network.network, of_loss),
+        evaluating(network.network, of_loss) {}
 };
 
 struct AnyTrainer {
@@ -54,11 +58,14 @@ void check_labels(const Samples<T>& samples, int classes) {
 
 // x, targets and weights of n rows, checked against the network.
 template <class T>
-Samples<T> samples_of(Network<T>& network, const py::array& x, const py::array& y, const py::object& sample_weight) {
+Samples<T> samples_of(Network<T>& network, Loss loss, const py::array& x, const py::array& y,
+                      const py::object& sample_weight) {
   Samples<T> samples;
   samples.x = input<T>(x, "x", {kAny, network.inputs()});
   samples.count = x.shape(0);
   if (y.ndim() == 1) {
+    if (loss != Loss::cross_entropy) fail_value("only cross_entropy takes labels; y must have a column an output");
+    if (network.outputs() > 1 << 24) fail_value("labels are told apart up to 2^24 classes; give y as rows instead");
     samples.labels = input<std::int32_t>(y, "y", {x.shape(0)});
   } else {
     samples.target = input<T>(y, "y", {x.shape(0), network.outputs()});
@@ -74,7 +81,7 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
   any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
-    Samples<T> samples = samples_of(network, x, y, sample_weight);
+    Samples<T> samples = samples_of<T>(network, trainer.loss, x, y, sample_weight);
     const std::int64_t rows = samples.count;
     samples.order = input<std::int64_t>(order, "order", {kAny});
     samples.count = order.shape(0);
@@ -93,13 +100,21 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
   });
 }
 
-double gradients(AnyTrainer& any, const py::array& x, const py::array& y, const py::object& sample_weight) {
+double gradients(AnyTrainer& any, py::array gradient, const py::array& x, const py::array& y,
+                 const py::object& sample_weight) {
   return any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
-    const Samples<T> samples = samples_of<T>(trainer.own.network, x, y, sample_weight);
+    const Samples<T> samples = samples_of<T>(trainer.own.network, trainer.loss, x, y, sample_weight);
     int_size(samples.count, "the number of rows");
     check_labels(samples, trainer.own.network.outputs());
-    return compute(trainer.own.network, [&] { return trainer.training.gradients(samples); });
+    Network<T>& network = trainer.own.network;
+    const py::ssize_t size = static_cast<py::ssize_t>(network.gradients().size());
+    T* out = output<T>(gradient, "gradient", {size});
+    return compute(network, [&] {
+      const double loss = trainer.training.gradients(samples);
+      std::copy_n(network.gradients().data(), size, out);  // before another thread's call fills the buffer anew
+      return loss;
+    });
   });
 }
 
@@ -108,7 +123,7 @@ double evaluate(AnyTrainer& any, const py::object& outputs, const py::array& x, 
   return any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
-    const Samples<T> samples = samples_of<T>(network, x, y, sample_weight);
+    const Samples<T> samples = samples_of<T>(network, trainer.loss, x, y, sample_weight);
     int_size(samples.count, "the number of rows");
     check_labels(samples, network.outputs());
     T* out = optional_output<T>(outputs, "outputs", {x.shape(0), network.outputs()});
@@ -135,15 +150,20 @@ void bind_trainer(py::module_& module) {
       .def_property_readonly("state", state)
       .def_property(
           "step_count",
-          [](AnyTrainer& any) { return any.visit([](auto& trainer) { return trainer.optimizer.step_count; }); },
+          [](AnyTrainer& any) {
+            return any.visit([](auto& trainer) {
+              return compute(trainer.own.network, [&] { return trainer.optimizer.step_count; });
+            });
+          },
           [](AnyTrainer& any, std::int64_t count) {
-            if (count < 0) fail_value("step_count must not be negative, got " + std::to_string(count));
+            if (count < 0 || count > std::int64_t{1} << 53)
+              fail_value("step_count must be from 0 to 2^53, got " + std::to_string(count));
             any.visit(
                 [&](auto& trainer) { compute(trainer.own.network, [&] { trainer.optimizer.step_count = count; }); });
           })
       .def("train", train, py::arg("losses"), py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
            py::arg("sample_weight").none(true), py::arg("order"), py::arg("learning_rate"), py::arg("batch_size"))
-      .def("gradients", gradients, py::arg("x"), py::arg("y"), py::arg("sample_weight").none(true))
+      .def("gradients", gradients, py::arg("gradient"), py::arg("x"), py::arg("y"), py::arg("sample_weight").none(true))
       .def("evaluate", evaluate, py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
            py::arg("sample_weight").none(true));
 }

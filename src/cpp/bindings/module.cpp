@@ -7,6 +7,8 @@ PYBIND11_MODULE(_bpnative, module) {
   pybind11::register_exception_translator([](std::exception_ptr pointer) {
     try {
       if (pointer) std::rethrow_exception(pointer);
+    } catch (const pybind11::cast_error& error) {  // an argument that is no number, or no network
+      pybind11::set_error(PyExc_TypeError, error.what());
     } catch (const bpnative::TypeError& error) {
       pybind11::set_error(PyExc_TypeError, error.what());
     }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
+#include <utility>
 
 namespace bpnative {
 namespace {
@@ -27,7 +29,21 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
              std::to_string(b) + "; use smaller sizes");
 }
 
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(std::string message) : message_(std::move(message)) {}
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_;
+};
+
 }  // namespace
+
+void fail_memory(std::size_t elements, std::size_t element_bytes) {
+  throw OutOfMemory("cannot allocate " + std::to_string(elements) + " numbers of " + std::to_string(element_bytes) +
+                    " bytes: use a smaller network or batch");
+}
 
 void fail_value(const std::string& message) { throw std::invalid_argument(message); }
 void fail_type(const std::string& message) { throw TypeError(message); }

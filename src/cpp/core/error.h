@@ -17,6 +17,8 @@ class TypeError : public std::runtime_error {
 
 [[noreturn]] void fail_value(const std::string& message);
 [[noreturn]] void fail_type(const std::string& message);
+// Becomes MemoryError: cannot allocate 4,000,000 bytes.
+[[noreturn]] void fail_memory(std::size_t elements, std::size_t element_bytes);
 
 // a * b and a + b, or a ValueError which says that `what` (for example "number of parameters") is too large.
 std::size_t checked_multiply(std::size_t a, std::size_t b, const char* what);

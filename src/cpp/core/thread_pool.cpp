@@ -74,7 +74,7 @@ std::atomic<Pool*> current_pool{nullptr};
 // or this would have to wait.
 void before_fork() {
   Pool* const pool = current_pool.load(std::memory_order_acquire);
-  if (pool == nullptr || !pool->try_enter()) return;
+  if (pool == nullptr || !pool->of_this_process() || !pool->try_enter()) return;
   const std::unique_lock<std::mutex> structure(pool->structure(), std::try_to_lock);
   if (structure.owns_lock()) pool->stop_workers();
   pool->leave();

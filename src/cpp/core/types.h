@@ -7,7 +7,8 @@
 #include <cstdlib>
 #include <limits>
 #include <memory>
-#include <new>
+
+#include "core/error.h"
 
 namespace bpnative {
 
@@ -28,10 +29,10 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(std::size_t size) : size_(size) {
-    if (size > (std::numeric_limits<std::size_t>::max() - kAlignment) / sizeof(T)) throw std::bad_alloc();
+    if (size > (std::numeric_limits<std::size_t>::max() - kAlignment) / sizeof(T)) fail_memory(size, sizeof(T));
     const std::size_t bytes = round_up(size * sizeof(T), kAlignment);
     data_.reset(static_cast<T*>(std::aligned_alloc(kAlignment, bytes > 0 ? bytes : kAlignment)));
-    if (!data_) throw std::bad_alloc();
+    if (!data_) fail_memory(size, sizeof(T));
     std::uninitialized_fill_n(data_.get(), size, T{});
   }
 

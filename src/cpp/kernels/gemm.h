@@ -1,6 +1,7 @@
 // The matrix product of all three roles of a dense layer: c = act(bias + a . b), or (a . b) * act'(saved).
-//   forward   y[O x S]  = W[O x I] . x[I x S]      backward  dx[I x S] = W^T . dz[O x S]      gradient  dW[O x I] = dz
-//   . x
+//   forward   y[O x S]  = W[O x I] . x[I x S]
+//   backward  dx[I x S] = W^T[I x O] . dz[O x S]
+//   gradient  dW[O x I] = dz[O x B] . x[B x I]
 // Called by nn/dense through the table. Rows of a are broadcast, columns of b lie in vectors; b is read as it lies,
 // because a slice [features x samples] and a panel [samples x features] are already what a packed operand would be.
 // Every element of c adds its terms in the order of k by fused multiply-add, starting from the bias and continuing from
@@ -103,7 +104,7 @@ void tile(const Product<T>& p, T* c, ptrdiff_t c_row, int row, int column, Place
   }
 }
 
-// Rows are split evenly, so the first or the second comparison finds the tile.
+// Rows are split evenly: the first or second comparison finds the tile in all but layers of very few rows.
 template <class T, int N, int R = tile_rows(N)>
 BPN_INLINE void tile_of(int rows, const Product<T>& p, T* c, ptrdiff_t c_row, int row, int column, Place place) {
   if (rows == R) return tile<T, R, N>(p, c, c_row, row, column, place);

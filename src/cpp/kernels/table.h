@@ -31,7 +31,7 @@ constexpr int kSampleBlock = 16;
 template <class T>
 struct Product {
   T* c;
-  ptrdiff_t c_row;       // between rows of c (and of `saved`)
+  ptrdiff_t c_row;       // between rows of c (and of `saved` and `slope`)
   const T* a;            // element (r, k) at a[r * a_row + (k / segment) * a_segment + (k % segment) * a_k]
   ptrdiff_t a_row, a_k;  // rows of W forward (I, 1), columns of W backward (1, I), rows of dz in gradients (S, 1)
   int segment;           // k runs through a in pieces of this length (slices of the batch); >= k for one piece

@@ -13,6 +13,9 @@
 
 namespace bpnative {
 
+// Sizes are ints, and rounded up to panels and slices on the way: a little room is left above.
+constexpr int kMostFeatures = 2147483647 - 1024;
+
 // The activation that made a tensor: its derivative is applied to that tensor's gradient as soon as the gradient is
 // whole.
 struct Applied {

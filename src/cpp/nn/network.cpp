@@ -8,7 +8,8 @@ namespace bpnative {
 
 template <class T>
 Network<T>::Network(int inputs, const std::vector<LayerSettings>& layers) : inputs_(inputs) {
-  if (inputs < 1) fail_value("input_size must be at least 1, got " + std::to_string(inputs));
+  if (inputs < 1 || inputs > kMostFeatures)
+    fail_value("input_size must be from 1 to " + std::to_string(kMostFeatures) + ", got " + std::to_string(inputs));
   if (layers.empty()) fail_value("a network needs at least one layer");
   std::size_t total = 0;
   for (const LayerSettings& settings : layers) {

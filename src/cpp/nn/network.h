@@ -4,11 +4,12 @@
 #ifndef BPNATIVE_NN_NETWORK_H_
 #define BPNATIVE_NN_NETWORK_H_
 
+#include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "core/turn.h"
 #include "core/types.h"
 #include "nn/registry.h"
 
@@ -40,10 +41,11 @@ class Network {
 
   bool trainable(int layer) const { return trainable_[layer]; }
   void set_trainable(int layer, bool trainable);
+  std::int64_t updates = 0;                   // training steps made, by whatever trainer
   int revision() const { return revision_; }  // grows whenever a plan made before no longer holds
 
   // Held by every call that computes with the network, so that two threads are served in turn.
-  std::mutex& mutex() { return mutex_; }
+  Turn& turn() { return turn_; }
 
  private:
   int inputs_, revision_ = 0;
@@ -52,7 +54,7 @@ class Network {
   std::vector<Tensor> tensors_;
   std::vector<bool> trainable_;
   Buffer<T> parameters_, gradients_;
-  std::mutex mutex_;
+  Turn turn_;
 };
 
 }  // namespace bpnative

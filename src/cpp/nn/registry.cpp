@@ -3,7 +3,6 @@
 #include "nn/registry.h"
 
 #include <algorithm>
-#include <climits>
 #include <cmath>
 #include <set>
 
@@ -26,22 +25,24 @@ int index_of(const std::vector<std::string>& names, const std::string& name, con
 }
 
 // Keys that no factory asks for are a mistake of the caller's, and said so.
-void only(const LayerSettings& settings, const std::set<std::string>& known) {
-  const auto check = [&](const std::string& key) {
-    if (!known.count(key)) fail_value("layer '" + settings.kind + "' has no setting '" + key + "'");
+void only(const LayerSettings& settings, const std::set<std::string>& numbers, const std::set<std::string>& names) {
+  const auto check = [&](const std::string& key, const std::set<std::string>& known) {
+    if (!known.count(key)) fail_value("layer '" + settings.kind + "' has no such setting of this type: '" + key + "'");
   };
-  for (const auto& row : settings.numbers) check(row.first);
-  for (const auto& row : settings.names) check(row.first);
+  for (const auto& row : settings.numbers) check(row.first, numbers);
+  for (const auto& row : settings.names) check(row.first, names);
 }
 
 template <class T>
 std::unique_ptr<Layer<T>> make_dense(const LayerSettings& settings, int inputs) {
-  only(settings, {"units", "bias", "activation", "parameter"});
+  only(settings, {"units", "bias", "parameter"}, {"activation"});
   const double units = settings.number("units", 0);
-  if (!(units >= 1 && units <= INT_MAX && std::floor(units) == units))
-    fail_value("a dense layer needs a whole number of units from 1 to " + std::to_string(INT_MAX) + ", got " +
+  if (!(units >= 1 && units <= kMostFeatures && std::floor(units) == units))
+    fail_value("a dense layer needs a whole number of units from 1 to " + std::to_string(kMostFeatures) + ", got " +
                std::to_string(units));
   const Applied applied{activation_of(settings.name("activation", "linear")), settings.number("parameter", 0)};
+  if (!std::isfinite(applied.parameter) || applied.parameter < 0)  // else an output would not tell its derivative
+    fail_value("an activation's parameter must be finite and at least 0, got " + std::to_string(applied.parameter));
   return std::make_unique<Dense<T>>(inputs, static_cast<int>(units), settings.number("bias", 1) != 0, applied);
 }
 

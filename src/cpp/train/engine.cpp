@@ -4,11 +4,18 @@
 #include "train/engine.h"
 
 #include <algorithm>
-#include <climits>
 
 #include "core/error.h"
 
 namespace bpnative {
+namespace {
+
+const void* this_thread() {  // an address of its own for every thread
+  thread_local char here;
+  return &here;
+}
+
+}  // namespace
 
 template <class T>
 struct Engine<T>::Pass {
@@ -25,12 +32,12 @@ Engine<T>::Engine(Network<T>& network, std::optional<Loss> loss)
 }
 
 template <class T>
-void Engine<T>::plan(int batch, int at_most, Purpose purpose, bool input_gradient) {
+void Engine<T>::plan(int batch, std::int64_t at_most, Purpose purpose) {
   const int threads = get_num_threads();
   const bool fits = plan_.batch >= batch && plan_.batch <= at_most && plan_.purpose == purpose &&
                     planned_threads_ == threads && planned_revision_ == network_.revision();
   if (fits) return;
-  Plan made = make_plan(network_, table_, batch, threads, purpose, input_gradient);
+  Plan made = make_plan(network_, table_, batch, threads, purpose);
   plan_.batch = 0;  // no plan holds until all of its memory is there
   workspaces_ = Buffer<T>();
   workspaces_ = Buffer<T>(checked_multiply(made.workspace, made.workspaces, "the memory of a batch"));
@@ -170,8 +177,10 @@ double Engine<T>::mean_loss(std::int64_t count) const {
 template <class T>
 void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, const Samples<T>& samples,
                       const double* learning_rate, int batch_size) {
-  // A run that ends within a minibatch goes on with the plan of the whole ones.
-  plan(static_cast<int>(std::min<std::int64_t>(batch_size, samples.count)), batch_size, Purpose::train, false);
+  // A run that ends within a minibatch goes on with the plan of the whole ones, and so do single steps of changing
+  // sizes.
+  const int largest = static_cast<int>(std::min<std::int64_t>(batch_size, samples.count));
+  plan(largest, std::max<std::int64_t>(batch_size, std::int64_t{2} * largest), Purpose::train);
   parallel_region(plan_.threads, [&](Team& team) {
     for (std::int64_t begin = 0, step = 0; begin < samples.count; begin += batch_size, ++step) {
       const Pass pass{&samples, begin, static_cast<int>(std::min<std::int64_t>(batch_size, samples.count - begin)),
@@ -179,6 +188,7 @@ void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, 
       optimizer.begin_step(learning_rate[step]);
       train_batch(team, pass, &optimizer);
       losses[step] = mean_loss(pass.count);
+      ++network_.updates;
     }
   });
 }
@@ -186,7 +196,7 @@ void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, 
 template <class T>
 double Engine<T>::gradients(const Samples<T>& samples) {
   const int count = static_cast<int>(samples.count);
-  plan(count, count, Purpose::train, false);
+  plan(count, count, Purpose::train);
   std::fill_n(network_.gradients().data(), network_.gradients().size(), T(0));  // frozen layers have none
   const Pass pass{&samples, 0, count, nullptr};
   parallel_region(plan_.threads, [&](Team& team) { train_batch(team, pass, nullptr); });
@@ -197,7 +207,7 @@ template <class T>
 double Engine<T>::evaluate(T* outputs, const Samples<T>& samples) {
   const int count = static_cast<int>(samples.count);
   // The short block at the end of the data goes on with the plan of the whole ones.
-  plan(count, static_cast<int>(std::min<std::int64_t>(count * std::int64_t{64}, INT_MAX)), Purpose::evaluate, false);
+  plan(count, std::int64_t{4} * count, Purpose::evaluate);
   const Pass pass{&samples, 0, count, outputs};
   parallel_region(plan_.threads, [&](Team& team) {
     team.run(divide_up(count, plan_.stride), [&](int worker, int slice) {
@@ -212,7 +222,7 @@ double Engine<T>::evaluate(T* outputs, const Samples<T>& samples) {
 
 template <class T>
 void Engine<T>::predict_few(T* outputs, const T* x, int count) {
-  plan(kSampleBlock, kSampleBlock, Purpose::predict, false);
+  plan(kSampleBlock, kSampleBlock, Purpose::predict);
   const int last = network_.size() - 1;
   for (int i = 0; i <= last; ++i) {
     const T* from = i == 0 ? x : workspaces_.data() + plan_.value[i];
@@ -234,7 +244,7 @@ void Engine<T>::predict(T* outputs, const T* x, std::int64_t count) {
     // Planned for the next power of two, so that predictions of changing sizes share a few plans.
     int planned = kSampleBlock;
     while (planned < rows) planned *= 2;
-    plan(planned, planned, Purpose::predict, false);
+    plan(planned, planned, Purpose::predict);
     Samples<T> samples;
     samples.x = x + begin * network_.inputs();
     samples.count = rows;
@@ -250,9 +260,9 @@ void Engine<T>::predict(T* outputs, const T* x, std::int64_t count) {
 
 template <class T>
 void Engine<T>::forward(T* outputs, const T* x, int count, bool training) {
-  if (!training) return predict(outputs, x, count);
   kept_ = 0;
-  plan(count, count, Purpose::keep, true);
+  if (!training) return predict(outputs, x, count);
+  plan(count, count, Purpose::keep);
   Samples<T> samples;
   samples.x = x;
   samples.count = count;
@@ -263,13 +273,16 @@ void Engine<T>::forward(T* outputs, const T* x, int count, bool training) {
       output_slice(pass, workspace(slice), slice);
     });
   });
-  kept_ = count;
+  kept_ = count, kept_by_ = this_thread(), kept_after_ = network_.updates;
 }
 
 template <class T>
 void Engine<T>::backward(T* input_gradient, const T* output_gradient, int count) {
-  if (kept_ == 0 || plan_.purpose != Purpose::keep)
-    fail_value("backward needs a forward(x, training=True) before it, with no other use of the network in between");
+  const bool holds = kept_ > 0 && plan_.batch >= kept_ && planned_revision_ == network_.revision();
+  if (!holds || kept_by_ != this_thread() || kept_after_ != network_.updates)
+    fail_value(
+        "backward needs a forward(x, training=True) by the same thread before it, with no other forward, update or "
+        "change of what is trainable in between");
   if (count != kept_)
     fail_value("backward got the gradient of " + std::to_string(count) + " rows, but forward had " +
                std::to_string(kept_));

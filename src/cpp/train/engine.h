@@ -40,7 +40,7 @@ class Engine {
   struct Pass;  // one batch on its way: what every slice and row task of it shares
 
   // Makes plan_ one for at least `batch` samples; keeps the one there is if it is for no more than at_most.
-  void plan(int batch, int at_most, Purpose purpose, bool input_gradient);
+  void plan(int batch, std::int64_t at_most, Purpose purpose);
   T* workspace(int index) { return workspaces_.data() + index * plan_.workspace; }
   T* gradient(int slot, int slice);
   // What the derivative of the activation that made the slot is taken from: its slope where kept, else its value.
@@ -64,7 +64,10 @@ class Engine {
   int planned_threads_ = 0, planned_revision_ = -1;
   Buffer<T> workspaces_, batch_memory_, scratch_;
   Buffer<double> losses_;
-  int kept_ = 0;  // samples of the last forward(training), which backward may follow
+  // The last forward(training), which backward may follow: its samples, its thread, and how far training had come.
+  int kept_ = 0;
+  const void* kept_by_ = nullptr;
+  std::int64_t kept_after_ = 0;
 };
 
 }  // namespace bpnative

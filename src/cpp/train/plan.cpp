@@ -100,8 +100,8 @@ void add_row_tasks(Plan& plan, const Network<T>& network) {
 }  // namespace
 
 template <class T>
-Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, int threads, Purpose purpose,
-               bool input_gradient) {
+Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, int threads, Purpose purpose) {
+  const bool input_gradient = purpose == Purpose::keep;
   const Kernels<T>& kernels = table.of(T{});
   const int size = network.size();
   const bool learns = purpose == Purpose::train || purpose == Purpose::keep;
@@ -139,10 +139,11 @@ Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, i
   plan.workspaces = purpose == Purpose::keep ? plan.slices : plan.threads;
   plan.batch_memory = memory.size();
   if (learns) add_row_tasks(plan, network);
+  plan.scratch = round_up(plan.scratch, kAlignment / sizeof(T));  // no two workers' blocks share a cache line
   return plan;
 }
 
-template Plan make_plan(const Network<float>&, const KernelTable&, int, int, Purpose, bool);
-template Plan make_plan(const Network<double>&, const KernelTable&, int, int, Purpose, bool);
+template Plan make_plan(const Network<float>&, const KernelTable&, int, int, Purpose);
+template Plan make_plan(const Network<double>&, const KernelTable&, int, int, Purpose);
 
 }  // namespace bpnative

@@ -1,7 +1,8 @@
 // The plan of a pass over a batch: how wide its slices are, where every tensor lies, which rows of weights make a task,
 // how many threads it is worth. Made once for a network, a batch size and a number of threads; nothing in it changes a
-// result. Memory, in elements: workspaces x (features of all slots + outputs + 3) x S for what a slice needs on its way
-// through, and batch x (inputs in panels + outputs) of the layers that learn, for the gradients of rows.
+// result. Memory, in elements: workspaces x (features of all slots, twice where a slope is kept, + outputs + 3) x S for
+// what a slice needs on its way through, and batch x (inputs in panels + outputs) of the layers that learn, for the
+// gradients of rows.
 #ifndef BPNATIVE_TRAIN_PLAN_H_
 #define BPNATIVE_TRAIN_PLAN_H_
 
@@ -46,8 +47,7 @@ struct Plan {
 };
 
 template <class T>
-Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, int threads, Purpose purpose,
-               bool input_gradient);
+Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, int threads, Purpose purpose);
 
 }  // namespace bpnative
 
