@@ -29,7 +29,8 @@ from .config import get_num_threads, set_num_threads, show_config
 from .history import History
 from .layers import Dense
 from .losses import MSE, BinaryCrossEntropy, CrossEntropy
-from .network import Network, mlp
+from .multilayer import mlp
+from .network import Network
 from .optimizers import SGD, Adam
 from .trainer import Trainer
 

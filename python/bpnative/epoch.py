@@ -1,7 +1,8 @@
-"""One pass over data: training in native runs of some tens of milliseconds, evaluation in blocks of bounded memory."""
+"""The loop of `Trainer.fit`: epochs, each a few native runs of some tens of milliseconds; and evaluation in blocks."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .callbacks import Callback, Run
-from .data import Samples
+from . import _bpnative
+from ._version import __version__
+from .callbacks import Callback, Run, end_all
+from .data import Samples, sample_order
+from .history import History
 from .meter import Meter
 
 if TYPE_CHECKING:
@@ -43,6 +47,73 @@ class Pace:
         """Take in how long a call of so many steps took; one odd measurement changes the pace by 64 times at most."""
         wanted = int(steps * RUN_SECONDS / max(seconds, 1e-6))
         self.steps = max(1, min(wanted, 64 * steps))
+
+
+def run_epochs(
+    trainer: Trainer,
+    samples: Samples,
+    validation: Samples | None,
+    epochs: int,
+    batch_size: int,
+    generator: np.random.Generator | None,
+    callbacks: Sequence[Callback],
+) -> History:
+    """The epochs of one `fit`, on data that were checked: trains, validates, keeps the history, calls the callbacks.
+
+    Example:
+        >>> import bpnative as bp
+        >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
+        >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
+        >>> len(run_epochs(trainer, samples, None, epochs=3, batch_size=2, generator=None, callbacks=[])["loss"])
+        3
+    """
+    names = ["loss", *(metric.name for metric in trainer.metrics)]
+    columns = names if validation is None else [*names, *(f"val_{name}" for name in names)]
+    settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": generator is not None}
+    trainer.history = history = History(columns, settings | _params(trainer, samples))
+    trainer.stop_training = False
+    begun: list[Callback] = []
+    try:
+        for callback in callbacks:
+            callback.on_train_begin(trainer)
+            begun.append(callback)
+        for epoch in range(epochs):
+            start = time.perf_counter()
+            for callback in callbacks:
+                callback.on_epoch_begin(trainer, epoch)
+            order = sample_order(len(samples.x), generator)
+            logs = train_epoch(trainer, epoch, samples, order, batch_size, callbacks)
+            if validation is not None:
+                logs |= {f"val_{name}": value for name, value in evaluate(trainer, validation).items()}
+            history.append(epoch, logs, time.perf_counter() - start)
+            for callback in callbacks:
+                callback.on_epoch_end(trainer, epoch, logs)
+            if trainer.stop_training:
+                break
+    except BaseException:
+        history.interrupted = True
+        end_all(begun, trainer)
+        raise
+    for callback in callbacks:
+        callback.on_train_end(trainer)
+    return history
+
+
+def _params(trainer: Trainer, samples: Samples) -> dict[str, Any]:
+    """Settings and versions of a run, for its history."""
+    native = _bpnative.config()
+    return {
+        "samples": len(samples.x),
+        "network": repr(trainer.network),
+        "loss": repr(trainer.loss),
+        "optimizer": repr(trainer.optimizer),
+        "first_step": trainer.step_count,
+        "isa": native["isa"],
+        "threads": native["threads"],
+        "bpnative": __version__,
+        "numpy": np.__version__,
+        "python": sys.version.split()[0],
+    }
 
 
 def train_epoch(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _bpnative, data, losses, optimizers
-from ._version import __version__
-from .callbacks import Callback, end_all, gather
-from .epoch import Pace, evaluate, train_epoch
+from .callbacks import Callback, gather
+from .epoch import Pace, evaluate, run_epochs
 from .history import History
 from .layers import assign
 from .losses import Loss
@@ -166,41 +163,12 @@ class Trainer:
             True
         """
         samples = self._data.dataset(X, y, sample_weight)
-        n = len(samples.x)
-        epochs, batch_size = check_count(epochs, "epochs"), data.check_batch_size(batch_size, n)
+        epochs, batch_size = check_count(epochs, "epochs"), data.check_batch_size(batch_size, len(samples.x))
         generator = self._generator if check_flag(shuffle, "shuffle") else None
         validation = self._data.validation(validation_data)
         self._check_metrics(samples)
         self._check_metrics(validation)
-        chosen = gather(callbacks, progress)
-        names = ["loss", *(metric.name for metric in self.metrics)]
-        columns = names if validation is None else [*names, *(f"val_{name}" for name in names)]
-        self.history = history = History(columns, self._params(epochs, batch_size, samples, generator is not None))
-        self.stop_training = False
-        begun: list[Callback] = []
-        try:
-            for callback in chosen:
-                callback.on_train_begin(self)
-                begun.append(callback)
-            for epoch in range(epochs):
-                start = time.perf_counter()
-                for callback in chosen:
-                    callback.on_epoch_begin(self, epoch)
-                logs = train_epoch(self, epoch, samples, data.sample_order(n, generator), batch_size, chosen)
-                if validation is not None:
-                    logs |= {f"val_{name}": value for name, value in evaluate(self, validation).items()}
-                history.append(epoch, logs, time.perf_counter() - start)
-                for callback in chosen:
-                    callback.on_epoch_end(self, epoch, logs)
-                if self.stop_training:
-                    break
-        except BaseException:
-            history.interrupted = True
-            end_all(begun, self)
-            raise
-        for callback in chosen:
-            callback.on_train_end(self)
-        return history
+        return run_epochs(self, samples, validation, epochs, batch_size, generator, gather(callbacks, progress))
 
     def step(self, x: object, y: object, sample_weight: object = None) -> float:
         """One update with one minibatch: for online and reinforcement learning, and loops of one's own.
@@ -303,25 +271,6 @@ class Trainer:
         if samples is not None:
             for metric in self.metrics:
                 metric.check(samples.y, self.network.output_size)
-
-    def _params(self, epochs: int, batch_size: int, samples: data.Samples, shuffle: bool) -> dict[str, Any]:
-        """Settings and versions of a run, for its history."""
-        native = _bpnative.config()
-        return {
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "samples": len(samples.x),
-            "shuffle": shuffle,
-            "network": repr(self.network),
-            "loss": repr(self.loss),
-            "optimizer": repr(self.optimizer),
-            "first_step": self.step_count,
-            "isa": native["isa"],
-            "threads": native["threads"],
-            "bpnative": __version__,
-            "numpy": np.__version__,
-            "python": sys.version.split()[0],
-        }
 
     def __getstate__(self) -> dict[str, Any]:
         return {
