@@ -24,8 +24,16 @@ def fma_peak(dtype: str, isa: str, seconds: float) -> float: ...
 
 class Network:
     def __init__(
-        self, dtype: str, input_size: int, layers: Sequence[tuple[str, Mapping[str, float | int | bool | str]]]
+        self,
+        dtype: str,
+        input_size: int,
+        layers: Sequence[tuple[str, Mapping[str, float | int | bool | str | list[float]], Sequence[int]]],
     ) -> None: ...
+    noise_seed: int
+    @property
+    def statistics(self) -> npt.NDArray[Any]: ...
+    @property
+    def statistics_tensors(self) -> list[tuple[int, str, int, tuple[int, ...]]]: ...
     @property
     def dtype(self) -> str: ...
     @property
@@ -58,7 +66,11 @@ class Trainer:
         order: npt.NDArray[np.int64],
         learning_rate: npt.NDArray[np.float64],
         batch_size: int,
+        accumulate: int = 1,
+        clip_norm: float = 0.0,
+        clip_value: float = 0.0,
     ) -> None: ...
+    def update(self, learning_rate: float, clip_norm: float = 0.0, clip_value: float = 0.0) -> None: ...
     def gradients(
         self, gradient: _Floats, x: _Floats, y: _Floats | _Labels, sample_weight: _Floats | None
     ) -> float: ...
@@ -112,4 +124,7 @@ def adam_update(
     beta2: float,
     epsilon: float,
     isa: str,
+) -> None: ...
+def random_words(
+    out: npt.NDArray[np.uint32], seed: int, step: int, layer: int, first: int, group: int, isa: str
 ) -> None: ...
