@@ -46,6 +46,19 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "sigmoid": torch.sigmoid,
     "softmax": lambda z: torch.softmax(z, dim=-1),
     "gelu": torch.nn.functional.gelu,
+    "gelu_tanh": lambda z: torch.nn.functional.gelu(z, approximate="tanh"),
+    "silu": torch.nn.functional.silu,
+    "mish": torch.nn.functional.mish,
+    "softplus": torch.nn.functional.softplus,
+    "softsign": torch.nn.functional.softsign,
+    "elu": torch.nn.functional.elu,
+    "selu": torch.selu,
+    "celu": torch.celu,
+    "relu6": torch.nn.functional.relu6,
+    "hard_tanh": torch.nn.functional.hardtanh,
+    "hard_sigmoid": torch.nn.functional.hardsigmoid,
+    "exponential": torch.exp,
+    "log_softmax": lambda z: torch.log_softmax(z, dim=-1),
 }
 
 
