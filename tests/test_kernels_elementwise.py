@@ -124,6 +124,57 @@ def test_functions_stay_within_their_bounds(isa: str, dtype: str) -> None:
     np.testing.assert_array_equal(value("relu", z, 0.0, isa)[0, -2:], [np.inf, 0])
 
 
+LIMITS = {  # f(-inf), f(inf); f'(-inf), f'(inf)
+    "linear": (-np.inf, np.inf, 1, 1),
+    "relu": (0, np.inf, 0, 1),
+    "leaky_relu": (-np.inf, np.inf, 0.5, 1),
+    "relu6": (0, 6, 0, 0),
+    "hard_tanh": (-1, 1, 0, 0),
+    "hard_sigmoid": (0, 1, 0, 0),
+    "elu": (-0.5, np.inf, 0, 1),
+    "selu": (-1.7580993408473766, np.inf, 0, 1.0507009873554805),
+    "celu": (-0.5, np.inf, 0, 1),
+    "exponential": (0, np.inf, 0, np.inf),
+    "tanh": (-1, 1, 0, 0),
+    "sigmoid": (0, 1, 0, 0),
+    "softsign": (-1, 1, 0, 0),
+    "softplus": (0, np.inf, 0, 1),
+    "gelu": (0, np.inf, 0, 1),
+    "gelu_tanh": (0, np.inf, 0, 1),
+    "silu": (0, np.inf, 0, 1),
+    "mish": (0, np.inf, 0, 1),
+}
+
+
+@on_every_isa
+@in_both_types
+def test_limits(isa: str, dtype: str) -> None:
+    """At infinities, and already at numbers of such a size."""
+    assert sorted(LIMITS) == sorted(name for name in native.activation_names() if not ACTIVATIONS[name].mixes_row)
+    largest, one = float(np.finfo(dtype).max) / 2, np.ones((1, 2), dtype)
+    for name, (low, high, low_slope, high_slope) in LIMITS.items():
+        wanted, slope = np.array([[low, high]], dtype), np.array([[low_slope, high_slope]], dtype)
+        for end in (np.inf, largest):
+            z = np.array([[-end, end]], dtype)
+            y = value(name, z, 0.5, isa)
+            y = np.where(np.abs(y) > 1e30, np.copysign(np.inf, y), y)
+            assert_close(y.astype(dtype), wanted.astype(np.float64), np.abs(wanted), 2, f"{name}({end})")
+            got = derivative(name, one, z, 0.5, isa)
+            # selu's and elu's y + alpha, where y is -alpha but for rounding
+            assert_close(got, slope.astype(np.float64), 1.0, 2, f"{name}'({end})")
+
+
+@on_every_isa
+@in_both_types
+def test_slopes_that_are_kept_have_all_their_digits(isa: str, dtype: str) -> None:
+    """Far from zero as well, where 1 - y would have lost them."""
+    z = np.concatenate([np.linspace(-80, 20, 5_001), -(10.0 ** np.linspace(-20, 1.9, 301))]).astype(dtype)[None]
+    dy, z64 = np.ones_like(z), z.astype(np.float64)
+    for name in ("softplus", "softsign"):
+        wanted = ACTIVATIONS[name].backward(np.ones_like(z64), z64, 0.75)
+        assert_close(derivative(name, dy, z, 0.75, isa), wanted, wanted, 4, name)
+
+
 @on_every_isa
 @in_both_types
 def test_derivatives_at_the_corner(isa: str, dtype: str) -> None:
@@ -131,6 +182,15 @@ def test_derivatives_at_the_corner(isa: str, dtype: str) -> None:
     z, dy = np.array([[0.0, -0.0, 1e-30, -1e-30]], dtype), np.full((1, 4), 2.0, dtype)
     np.testing.assert_array_equal(derivative("relu", dy, z, 0.0, isa), [[0, 0, 2, 0]])
     np.testing.assert_array_equal(derivative("leaky_relu", dy, z, 0.25, isa), [[0.5, 0.5, 2, 0.5]])
+    np.testing.assert_array_equal(derivative("relu6", dy, z, 0.0, isa), [[0, 0, 2, 0]])
+    for name in ("elu", "celu"):  # whose left side has the slope alpha, and 1
+        left = 0.5 if name == "elu" else 2
+        np.testing.assert_array_equal(derivative(name, dy, z, 0.25, isa), [[left, left, 2, left]])
+    ends = {"relu6": (0, 6, 2.0), "hard_tanh": (-1, 1, 2.0), "hard_sigmoid": (-3, 3, 2.0 / 6)}
+    for name, (low, high, inside) in ends.items():
+        z = np.array([[low, low + 0.001, high - 0.001, high]], dtype)
+        wanted = np.array([[0, inside, inside, 0]], dtype)
+        np.testing.assert_array_equal(derivative(name, dy, z, 0.0, isa), wanted, name)
 
 
 @on_every_isa
@@ -141,6 +201,11 @@ def test_softmax_of_extreme_rows(isa: str, dtype: str) -> None:
     wanted = np.array([[1, 0, 0], [third] * 3, [third] * 3, [0.5, 0, 0.5], [third] * 3])
     assert_close(value("softmax", rows, 0.0, isa), wanted, 1.0, 4)
     assert_close(value("softmax", rows[:, :1] + 0, 0.0, isa), np.ones((5, 1)), 1.0, 4, "a single output")
+    half = -np.log(2)
+    logs = np.array([[0, -2e4, -1e4], [-np.log(3)] * 3, [-np.log(3)] * 3, [half, -np.inf, half], [-np.log(3)] * 3])
+    assert_close(value("log_softmax", rows, 0.0, isa), logs, 1.0 + np.where(np.isfinite(logs), np.abs(logs), 0), 4)
+    gradient = derivative("log_softmax", np.ones_like(rows), rows, 0.0, isa)
+    assert_close(gradient, 1 - 3 * wanted, 3.0, 8)
 
 
 @on_every_isa

@@ -189,12 +189,19 @@ def test_writing_to_a_view_counts_at_once(dtype: str) -> None:
             assert_close(network.predict(x), wanted[0], units[0], UNITS, f"{sizes}, {rows} rows")
 
 
+SETTINGS = [
+    *(bp.activations.LeakyReLU(negative_slope=slope) for slope in (0.0, 0.01, 0.3, 1.5)),
+    *(bp.activations.ELU(alpha=alpha) for alpha in (0.0, 0.3, 2.5)),
+    *(bp.activations.CELU(alpha=alpha) for alpha in (0.3, 2.5)),
+    *(bp.activations.Softplus(beta=beta) for beta in (0.3, 2.5)),
+]
+
+
 @in_both_types
-@pytest.mark.parametrize("slope", [0.0, 0.01, 0.3, 1.5])
-def test_slopes_of_leaky_relu(slope: float, dtype: str) -> None:
+@pytest.mark.parametrize("setting", SETTINGS, ids=repr)
+def test_settings_of_activations(setting: bp.activations.Activation, dtype: str) -> None:
     rng = np.random.default_rng(58)
-    leaky = bp.activations.LeakyReLU(negative_slope=slope)
-    network = random_network(rng, (7, 33, 18, 2), (leaky, leaky, leaky), dtype)
+    network = random_network(rng, (7, 33, 18, 2), (setting, setting, setting), dtype)
     x, dy = normal(rng, (21, 7), dtype), normal(rng, (21, 2), dtype)
     oracle = oracle_of(network)
     assert far_from_kinks(oracle, x.astype(np.float64), dtype)

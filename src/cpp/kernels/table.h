@@ -8,13 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// X(name, what its derivative is taken from, see DerivativeFrom)
-#define BPN_ACTIVATIONS(X)                                                                                   \
-  X(linear, output)                                                                                          \
-  X(relu, output) X(leaky_relu, output) X(tanh, output) X(sigmoid, output) X(softmax, column) X(gelu, slope) \
-      X(gelu_tanh, slope) X(silu, slope) X(mish, slope) X(softplus, slope) X(softsign, slope) X(elu, output) \
-          X(selu, output) X(celu, output) X(relu6, output) X(hard_tanh, output) X(hard_sigmoid, output)      \
-              X(exponential, output) X(log_softmax, column)
+// clang-format off: a list, not code. X(name, what its derivative is taken from, see DerivativeFrom)
+#define BPN_ACTIVATIONS(X)                                                                                  \
+  X(linear, output) X(relu, output) X(leaky_relu, output) X(relu6, output) X(hard_tanh, output)             \
+  X(hard_sigmoid, output) X(elu, output) X(selu, output) X(celu, output) X(exponential, output)             \
+  X(tanh, output) X(sigmoid, output) X(softsign, slope) X(softplus, slope) X(gelu, slope)                   \
+  X(gelu_tanh, slope) X(silu, slope) X(mish, slope) X(softmax, column) X(log_softmax, column)
+// clang-format on
 #define BPN_LOSSES(X) X(mse) X(cross_entropy) X(binary_cross_entropy)
 #define BPN_OPTIMIZERS(X) X(sgd) X(adam)
 
