@@ -20,6 +20,9 @@ EXAMPLES: list[Specification] = [
     *(kind() for kind in bp.initializers.INITIALIZERS.values()),
     *(kind() for kind in bp.losses.LOSSES.values()),
     *(kind() for kind in bp.optimizers.OPTIMIZERS.values()),
+    bp.activations.ELU(alpha=0.5),
+    bp.activations.CELU(alpha=2.0),
+    bp.activations.Softplus(beta=3.0),
     bp.Dense(3),
     bp.Dense(256, activation="relu", bias=False, trainable=False),
     bp.Dense(2, activation=bp.activations.LeakyReLU(0.25), weight_initializer="he_normal", bias_initializer=[1, 2]),
@@ -63,7 +66,15 @@ def test_what_is_native_has_a_specification_and_the_other_way_round(registered, 
         assert "Example:" in kind.__doc__
 
 
-@pytest.mark.parametrize("kind", [*bp.losses.LOSSES.values(), *bp.optimizers.OPTIMIZERS.values(), *bp.layers.LAYERS.values()])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *list(bp.activations.ACTIVATIONS.values())[1:],
+        *bp.losses.LOSSES.values(),
+        *bp.optimizers.OPTIMIZERS.values(),
+        *bp.layers.LAYERS.values(),
+    ],
+)
 def test_docstrings_name_their_source(kind):
     assert "Source" in kind.__doc__
 
@@ -130,6 +141,12 @@ def test_learning_rates_of_steps():
         (lambda: bp.Adam(epsilon=0.0), ValueError, r"epsilon of Adam as a finite number in \(0, inf\)"),
         (lambda: bp.Adam(beta2=True), TypeError, "beta2 of Adam"),
         (lambda: bp.activations.LeakyReLU(float("inf")), ValueError, "negative_slope of LeakyReLU"),
+        (lambda: bp.activations.ELU(-1.0), ValueError, r"alpha of ELU as a finite number in \[0, inf\), got -1.0"),
+        (lambda: bp.activations.CELU(0), ValueError, r"alpha of CELU as a finite number in \(0, inf\), got 0"),
+        (lambda: bp.activations.Softplus("1"), TypeError, "beta of Softplus as a number"),
+        (lambda: bp.Dense(3, activation="swish"), ValueError, "did you mean 'silu'"),
+        (lambda: bp.Dense(3, activation="Logistic"), ValueError, "did you mean 'sigmoid'"),
+        (lambda: bp.Dense(3, activation="hardtanh"), ValueError, "did you mean 'hard_tanh'"),
         (lambda: bp.losses.get(bp.MSE), TypeError, "expected loss as a name or an object"),
         (lambda: bp.optimizers.get(0.1), TypeError, "expected optimizer as a name or an object"),
         (lambda: bp.metrics.get(3), TypeError, "expected a metric"),
@@ -145,6 +162,14 @@ def test_unknown_names_say_the_nearest_and_all():
     error = unknown_name("loss", "crossentropy", ["mse", "cross_entropy"])
     assert str(error) == "unknown loss 'crossentropy': did you mean 'cross_entropy'? Known: 'mse', 'cross_entropy'"
     assert str(unknown_name("loss", "zzz", ["mse"])) == "unknown loss 'zzz': Known: 'mse'"
+    assert "did you mean 'mse'" in str(unknown_name("loss", "zzz", ["mse"], {"zzz": "mse"}))
+
+
+def test_every_name_used_elsewhere_leads_to_one_of_ours():
+    for theirs, ours in bp.activations._ELSEWHERE.items():
+        assert ours in bp.activations.ACTIVATIONS
+        with pytest.raises(ValueError, match=f"unknown activation '{theirs}': did you mean '{ours}'"):
+            bp.activations.get(theirs)
 
 
 def test_checks():
@@ -185,7 +210,9 @@ def test_variance_and_range(name):
 
 @pytest.mark.parametrize("activation", bp.activations.ACTIVATIONS)
 def test_the_default_is_chosen_by_the_activation(activation):
-    expected = "he_uniform" if re.search("relu|gelu", activation) else "glorot_uniform"
+    rectifiers = "relu|elu|silu|mish"  # relu and its relatives cut off half of the inputs, which He's makes up for
+    expected = "he_uniform" if re.search(rectifiers, activation) else "glorot_uniform"
+    expected = "lecun_normal" if activation == "selu" else expected
     assert bp.Dense(3, activation=activation).initializer("weight") == expected
     assert bp.Dense(3, activation=activation).initializer("bias") == "zeros"
 
@@ -231,7 +258,7 @@ def test_initial_values_that_do_not_fit(values, error, message):
 
 def test_deep_networks_start_neither_vanishing_nor_exploding():
     x = np.random.default_rng(0).standard_normal((256, 64))
-    for activation in ("relu", "tanh"):
+    for activation in ("relu", "leaky_relu", "tanh", "selu", "elu", "celu", "softsign"):
         network = bp.mlp([64] * 51, activation=activation, dtype="float64", seed=0)
         spread = network.predict(x).std()
         assert 1e-3 < spread < 1e2, f"{activation}: {spread}"

@@ -131,7 +131,7 @@ def dense_backward(
         dz: Derivative of the loss before this layer's activation, (n, n_out).
         x: The layer's input, (n, n_in).
         weight: (n_out, n_in).
-        input_activation: f, the activation that made x; any but softmax, which needs `activation_derivative`.
+        input_activation: f, the activation that made x, if x tells f'; for softmax, gelu, …: `activation_derivative`.
         isa: See the module.
 
     Returns:
@@ -143,8 +143,10 @@ def dense_backward(
         ([[3.0, 0.0]], [[2.0, 0.0]], [1.0])
     """
     function = activations.get(input_activation)
-    if function.name == "softmax":
-        raise ValueError("expected input_activation other than softmax: use 'linear', then activation_derivative")
+    if function.mixes_outputs:
+        raise ValueError(
+            f"expected input_activation other than {function.name}: use 'linear', then activation_derivative"
+        )
     z, inputs, w = read_arrays(dz=dz, x=x, weight=weight)
     check_shape("dz", z, None, None)
     check_shape("x", inputs, z.shape[0], None)
@@ -155,7 +157,7 @@ def dense_backward(
 
 
 def activation(z: npt.ArrayLike, name: str | Activation, *, isa: str = "") -> Array:
-    """An activation: y = f(z), softmax along each row.
+    """An activation: y = f(z), softmax and log_softmax along each row.
 
     Args:
         z: (n, k).

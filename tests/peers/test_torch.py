@@ -46,6 +46,21 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "sigmoid": torch.sigmoid,
     "softmax": lambda z: torch.softmax(z, dim=-1),
     "gelu": torch.nn.functional.gelu,
+    "gelu_tanh": lambda z: torch.nn.functional.gelu(z, approximate="tanh"),
+    "silu": torch.nn.functional.silu,
+    "mish": torch.nn.functional.mish,
+    "softplus": torch.nn.functional.softplus,
+    "softsign": torch.nn.functional.softsign,
+    "elu": torch.nn.functional.elu,
+    "selu": torch.selu,
+    "celu": torch.celu,
+    "relu6": torch.nn.functional.relu6,
+    "hard_tanh": torch.nn.functional.hardtanh,
+    "hard_sigmoid": lambda z: (
+        torch.nn.functional.relu6(z + 3) / 6
+    ),  # hardsigmoid's slope is float32's 1/6 in float64 too
+    "exponential": torch.exp,
+    "log_softmax": lambda z: torch.log_softmax(z, dim=-1),
 }
 
 
@@ -140,6 +155,29 @@ def test_float32_trajectories(activation: str, loss: str, optimizer: str) -> Non
     eps = float(np.finfo(np.float32).eps)
     assert relative_distance(weights, exact) < 3 * relative_distance(peer, exact) + 4 * eps
     assert relative_distance(losses, exact_losses) < 3 * relative_distance(peer_losses, exact_losses) + 4 * eps
+
+
+SETTINGS: list[tuple[bp.activations.Activation, Callable[[Any], Any]]] = [
+    (bp.activations.LeakyReLU(0.3), lambda z: torch.nn.functional.leaky_relu(z, 0.3)),
+    (bp.activations.ELU(0.3), lambda z: torch.nn.functional.elu(z, 0.3)),
+    (bp.activations.CELU(0.5), lambda z: torch.celu(z, 0.5)),  # whose backward takes 1 / alpha as a float32
+    (bp.activations.Softplus(0.3), lambda z: torch.nn.functional.softplus(z, 0.3)),
+]
+
+
+@pytest.mark.parametrize(
+    ("ours", "peer"), [*((bp.activations.get(name), peer) for name, peer in ACTIVATIONS.items()), *SETTINGS]
+)
+def test_values_and_derivatives_of_activations(ours: bp.activations.Activation, peer: Callable[[Any], Any]) -> None:
+    """At the corners too: multiples of 1/4 meet all of them."""
+    z = np.arange(-48, 48).reshape(12, 8) / 4.0
+    dy = np.random.default_rng(92).standard_normal(z.shape)
+    theirs = torch.tensor(z, requires_grad=True)
+    y = peer(theirs)
+    y.backward(torch.tensor(dy))
+    np.testing.assert_allclose(bp.kernels.activation(z, ours), y.detach().numpy(), rtol=1e-14, atol=1e-15)
+    gradient = theirs.grad
+    np.testing.assert_allclose(bp.kernels.activation_derivative(dy, z, ours), gradient.numpy(), rtol=1e-13, atol=1e-14)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

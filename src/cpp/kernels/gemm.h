@@ -132,7 +132,10 @@ void strip(const Product<T>& p, int column, int width, Place place) {
       for (int r = 0; r < rows; ++r)
         for (int i = 0; i < width; ++i) c[r * p.c_row + i] = beside[r * kWidth + i];
     }
-    if (place.last && !p.saved && !in_tile(p.forward) && p.forward != Activation::softmax)
+    if (place.last && p.saved && !derivative_in_tile(p.derivative))
+      ActivationTable<T>::rows[static_cast<int>(p.derivative)].derivative(c, c, p.saved + row * p.c_row + column, rows,
+                                                                          width, p.c_row, p.parameter);
+    else if (place.last && !p.saved && !forward_in_tile(p.forward) && !mixes_outputs(p.forward))
       activate<T>(c, p.slope ? p.slope + row * p.c_row + column : nullptr, p.forward, rows, width, p.c_row,
                   p.parameter);
   }
@@ -225,7 +228,7 @@ void product(const Product<T>& p) {
       strips(part, place);
     start += size;
   } while (start < p.k);
-  if (!p.saved && p.forward == Activation::softmax)
+  if (!p.saved && mixes_outputs(p.forward))
     activate<T>(p.c, nullptr, p.forward, p.rows, p.columns, p.c_row, p.parameter);
 }
 

@@ -8,21 +8,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BPN_ACTIVATIONS(X) X(linear) X(relu) X(leaky_relu) X(tanh) X(sigmoid) X(softmax) X(gelu)
+// clang-format off: a list, not code. X(name, what its derivative is taken from, see DerivativeFrom)
+#define BPN_ACTIVATIONS(X)                                                                                  \
+  X(linear, output) X(relu, output) X(leaky_relu, output) X(relu6, output) X(hard_tanh, output)             \
+  X(hard_sigmoid, output) X(elu, output) X(selu, output) X(celu, output) X(exponential, output)             \
+  X(tanh, output) X(sigmoid, output) X(softsign, slope) X(softplus, slope) X(gelu, slope)                   \
+  X(gelu_tanh, slope) X(silu, slope) X(mish, slope) X(softmax, column) X(log_softmax, column)
+// clang-format on
 #define BPN_LOSSES(X) X(mse) X(cross_entropy) X(binary_cross_entropy)
 #define BPN_OPTIMIZERS(X) X(sgd) X(adam)
 
 namespace bpnative {
 
-#define BPN_ENUMERATOR(name) name,
+#define BPN_ENUMERATOR(name, ...) name,
 enum class Activation : int { BPN_ACTIVATIONS(BPN_ENUMERATOR) count };
 enum class Loss : int { BPN_LOSSES(BPN_ENUMERATOR) count };
 enum class Optimizer : int { BPN_OPTIMIZERS(BPN_ENUMERATOR) count };
 #undef BPN_ENUMERATOR
 
-// What a derivative is taken from: the output y, which a layer has anyway, or, where y does not tell it (gelu is not
-// monotonic), the slope f'(z) that the forward pass writes beside y.
-constexpr bool keeps_slope(Activation activation) { return activation == Activation::gelu; }
+// What a derivative is taken from: the output y, which a layer has anyway; where y does not tell it (gelu is not
+// monotonic) the slope f'(z) that the forward pass writes beside y; or the whole column of a sample's outputs.
+enum class DerivativeFrom { output, slope, column };
+#define BPN_DERIVATIVE_FROM(name, from) DerivativeFrom::from,
+constexpr DerivativeFrom kDerivativeFrom[] = {BPN_ACTIVATIONS(BPN_DERIVATIVE_FROM)};
+#undef BPN_DERIVATIVE_FROM
+// Static: a kernel unit must not bring along a copy that the linker could merge with another's.
+static constexpr bool keeps_slope(Activation activation) {
+  return kDerivativeFrom[static_cast<int>(activation)] == DerivativeFrom::slope;
+}
+static constexpr bool mixes_outputs(Activation activation) {
+  return kDerivativeFrom[static_cast<int>(activation)] == DerivativeFrom::column;
+}
 
 // Sums over samples are made in blocks of this many, folded in a fixed order, on every instruction set.
 constexpr int kSampleBlock = 16;
@@ -47,7 +63,7 @@ struct Product {
   T* slope;               // [rows x columns]: where `forward` keeps its slope; null: not wanted
 };
 
-// Elementwise over [features x width] with rows `stride` apart; softmax runs down the columns.
+// Elementwise over [features x width] with rows `stride` apart; what mixes outputs runs down the columns.
 template <class T>
 struct ActivationKernels {
   void (*forward)(T* y, const T* z, int features, int width, ptrdiff_t stride, T parameter);
