@@ -24,27 +24,55 @@ if _bpnative.__version__ != __version__:
     )
 
 from . import activations, datasets, initializers, kernels, losses, metrics, optimizers
+from .averages import EMA, SWA
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
+from .groups import Group
 from .history import History
 from .layers import Dense
 from .losses import MSE, BinaryCrossEntropy, CrossEntropy
 from .multilayer import mlp
 from .network import Network
-from .optimizers import SGD, Adam
+from .optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from .trainer import Trainer
 
 __all__ = [
+    "EMA",
     "MSE",
     "SGD",
+    "SWA",
+    "AMSGrad",
+    "Adadelta",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "Adamax",
     "BinaryCrossEntropy",
     "Callback",
     "CrossEntropy",
     "Dense",
     "EarlyStopping",
+    "Group",
     "History",
+    "Lion",
+    "NAdam",
     "Network",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
     "Run",
     "Trainer",
     "__version__",

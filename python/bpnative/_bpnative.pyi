@@ -44,9 +44,20 @@ class Network:
     def backward(self, input_gradient: _Floats, output_gradient: _Floats) -> None: ...
 
 class Trainer:
-    def __init__(self, network: Network, loss: str, optimizer: str, settings: Mapping[str, float]) -> None: ...
+    def __init__(
+        self,
+        network: Network,
+        loss: str,
+        optimizer: str,
+        groups: Sequence[Mapping[str, float]],
+        group_of_layer: Sequence[int],
+        average: Mapping[str, float] | None,
+    ) -> None: ...
     @property
     def state(self) -> dict[str, npt.NDArray[Any]]: ...
+    @property
+    def average(self) -> npt.NDArray[Any] | None: ...
+    def swap_average(self) -> None: ...
     step_count: int
     def train(
         self,
@@ -92,24 +103,14 @@ def loss(
     name: str,
     isa: str,
 ) -> float: ...
-def sgd_update(
+def optimizer_states(name: str, settings: Mapping[str, float]) -> list[tuple[str, float]]: ...
+def optimizer_update(
+    name: str,
     weight: _Floats,
-    velocity: _Floats | None,
     gradient: _Floats,
-    learning_rate: float,
-    momentum: float,
-    nesterov: bool,
-    isa: str,
-) -> None: ...
-def adam_update(
-    weight: _Floats,
-    m: _Floats,
-    v: _Floats,
-    gradient: _Floats,
+    states: Sequence[_Floats],
+    settings: Mapping[str, float],
     step: int,
     learning_rate: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
     isa: str,
 ) -> None: ...

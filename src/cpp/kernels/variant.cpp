@@ -7,6 +7,7 @@
 #include "kernels/gemm.h"
 #include "kernels/loss.h"
 #include "kernels/optim.h"
+#include "kernels/optim_more.h"
 #include "kernels/simd.h"
 #include "kernels/table.h"
 
@@ -29,6 +30,7 @@ constexpr Kernels<T> kernels() {
 #define BPN_ROW(name) k.optimizers[static_cast<int>(Optimizer::name)] = name##_update<T>;
   BPN_OPTIMIZERS(BPN_ROW)
 #undef BPN_ROW
+  k.average = average<T>;
   k.fma_chain = fma_chain<T>;
   return k;
 }

@@ -148,8 +148,10 @@ void Engine<T>::row_task(const Pass& pass, int worker, const RowTask& task, Opti
   layer.gradient(call);
   if (!optimizer) return;
   T* parameters = network_.parameters().data();
-  optimizer->update(kernels_, parameters + weight_at, call.weight_gradient, weight_at, task.rows * row_size);
-  if (layer.has_bias()) optimizer->update(kernels_, parameters + bias_at, call.bias_gradient, bias_at, task.rows);
+  optimizer->update(kernels_, task.layer, parameters + weight_at, call.weight_gradient, weight_at,
+                    task.rows * row_size);
+  if (layer.has_bias())
+    optimizer->update(kernels_, task.layer, parameters + bias_at, call.bias_gradient, bias_at, task.rows);
 }
 
 template <class T>
@@ -185,7 +187,7 @@ void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, 
     for (std::int64_t begin = 0, step = 0; begin < samples.count; begin += batch_size, ++step) {
       const Pass pass{&samples, begin, static_cast<int>(std::min<std::int64_t>(batch_size, samples.count - begin)),
                       outputs};
-      optimizer.begin_step(learning_rate[step]);
+      optimizer.begin_step(learning_rate + step * optimizer.groups());
       train_batch(team, pass, &optimizer);
       losses[step] = mean_loss(pass.count);
       ++network_.updates;
