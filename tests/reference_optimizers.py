@@ -195,7 +195,7 @@ def rmsprop(
     v = state["v"] = alpha * state.get("v", zeros) + (1.0 - alpha) * gradient**2
     if centered:
         mean = state["mean"] = alpha * state.get("mean", zeros) + (1.0 - alpha) * gradient
-        v = np.maximum(v - mean**2, 0.0)
+        v = np.where(np.isinf(v), v, np.maximum(v - mean**2, 0.0))
     direction = gradient / (np.sqrt(v) + epsilon)
     if momentum:
         direction = state["buffer"] = momentum * state.get("buffer", zeros) + direction

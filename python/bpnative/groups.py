@@ -111,10 +111,9 @@ class Groups:
         ([0, 0, 1], [0.9, 0.5])
     """
 
-    def __init__(self, given: Iterable[Group], optimizer: Optimizer, layer_count: int) -> None:
-        if isinstance(given, Group):
-            given = [given]
-        self.given: tuple[Group, ...] = tuple(given)
+    def __init__(self, given: Group | Iterable[Group], optimizer: Optimizer, layer_count: int) -> None:
+        # What is no iterable is taken for one group, and named below where it is none.
+        self.given: tuple[Group, ...] = tuple(given) if isinstance(given, Iterable) else (given,)
         self.of_layer = [0] * layer_count
         self._optimizers: list[Optimizer] = []
         for number, group in enumerate(self.given, 1):

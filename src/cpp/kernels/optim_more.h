@@ -101,6 +101,7 @@ BPN_INLINE void rmsprop(UpdateArguments<T> p) {
   const V<T> rate = broadcast<T>(-p.learning_rate), zero{};
   const V<T> alpha = broadcast<T>(p.numbers[0]), fresh = broadcast<T>(p.numbers[1]);
   const V<T> epsilon = broadcast<T>(p.numbers[2]), momentum = broadcast<T>(p.numbers[3]);
+  [[maybe_unused]] const V<T> infinity = broadcast<T>(static_cast<T>(__builtin_inf()));
   if (!Centered) p.state[1] = p.state[2];
   sweep_coupled<T, 1 + Centered + Momentum>(
       p, BPN_STEP {
@@ -108,7 +109,8 @@ BPN_INLINE void rmsprop(UpdateArguments<T> p) {
         V<T> v = s[0];
         if (Centered) {
           s[1] = fma(alpha, s[1], fresh * g);
-          v = larger<T>(zero, v - s[1] * s[1]);  // rounding may make it negative; a NaN stays
+          // Rounding may make it negative, and the mean's square overflow as well; a NaN stays.
+          v = select<T>(v == infinity, v, larger<T>(zero, fma(-s[1], s[1], v)));
         }
         V<T> d = g / (square_root(v) + epsilon);
         if (Momentum) d = s[1 + Centered] = fma(momentum, s[1 + Centered], d);
