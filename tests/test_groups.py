@@ -12,6 +12,8 @@ import bpnative as bp
 from compare import assert_same_bits
 from reference_cases import in_both_types, normal
 
+SETTINGS = bp.SGD().settings()
+
 
 def make(optimizer="adam", dtype="float32", frozen=(), **settings):
     network = bp.mlp([4, 6, 5, 1], activation="tanh", dtype=dtype, seed=2)
@@ -161,3 +163,29 @@ def test_a_callable_rate_of_a_group_is_checked():
     with pytest.raises(ValueError, match="learning rate of step 0"):
         trainer.step(x, y)
     assert_same_bits(trainer.network.parameters, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([], [], None), "at least one group"),
+        (([{}], [], None), "setting 'weight_decay' is missing"),
+        (([SETTINGS | {"speed": 1.0}], [], None), "a setting that it does not have"),
+        (([SETTINGS], [0, 0], None), "an entry a layer, 3, got 2"),
+        (([SETTINGS], [0, 0, 1], None), "groups of layers must be from 0 to 0, got 1"),
+        (([SETTINGS], [], {"decay": float("nan")}), "an average needs"),
+        (([SETTINGS], [], {"start": 1e300, "every": 1.0}), "an average needs"),
+        (([SETTINGS], [], {"start": 0.0}), "an average needs"),
+    ],
+)
+def test_the_private_module_checks_as_well(arguments, message):
+    network = bp.mlp([4, 6, 5, 1], seed=2)
+    with pytest.raises(ValueError, match=message):
+        bp._bpnative.Trainer(network._native, "mse", "sgd", *arguments)
+
+
+def test_rates_of_the_private_module_have_a_column_a_group():
+    x, y = data()
+    trainer, losses, order = make(groups=[bp.Group(0)]), np.empty(1), np.arange(30)
+    with pytest.raises(ValueError, match=r"'learning_rate' must have shape \(1, 2\), got \(1,\)"):
+        trainer._native.train(losses, None, x, y, None, order, np.ones(1), 30)

@@ -213,3 +213,32 @@ def test_huge_gradients_of_float32(optimizer: Optimizer, isa: str) -> None:
         state = {part: value.astype(np.float32) for part, value in Update(optimizer, np.zeros(4)).state.items()}
         wanted = oracle(optimizer, np.zeros(4, np.float32), gradient, state, 1)["weight"]
     np.testing.assert_allclose(update.weight, wanted, rtol=1e-5, atol=1e-12)
+
+
+@on_every_isa
+@in_both_types
+def test_averages_of_weights(isa: str, dtype: str) -> None:
+    rng = np.random.default_rng(47)
+    for size in (*SIZES, 1000):
+        for fraction in (0.0, 0.001, 1 / 3, 1.0):
+            room, weight = empty(size + 20, dtype), normal(rng, size, dtype)
+            mean = room[:size]
+            mean[:] = before = normal(rng, size, dtype)
+            kernels.average_update(mean, weight, fraction, isa=isa)
+            old, new = before.astype(np.float64), weight.astype(np.float64)
+            wanted, scale = old + fraction * (new - old), np.abs(old) + np.abs(new)
+            assert_close(mean, wanted, scale, 1, f"{size} weights, fraction {fraction}")
+            assert np.isnan(room[size:]).all()
+            if fraction in (0.0, 1.0):
+                assert_same_bits(mean, weight if fraction else before)
+
+
+@in_both_types
+def test_averages_have_the_same_bits_on_every_fma_instruction_set(dtype: str) -> None:
+    rng = np.random.default_rng(48)
+    mean, weight = normal(rng, 1003, dtype), normal(rng, 1003, dtype)
+    results = [mean.copy() for _ in FMA_ISAS]
+    for isa, result in zip(FMA_ISAS, results, strict=True):
+        kernels.average_update(result, weight, 0.001, isa=isa)
+        assert_same_bits(result, results[0], isa)
+        assert (result != mean).any()

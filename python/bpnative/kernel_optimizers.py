@@ -1,4 +1,4 @@
-"""The kernels of all optimizers as two functions on NumPy arrays: fresh state, and one update in place.
+"""The kernels of optimizers as functions on NumPy arrays: fresh state, one update, one step of an average of weights.
 
 They are part of `bpnative.kernels`, whose module says what `isa` and the errors are.
 """
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from . import _bpnative, optimizers
 from .kernel_arguments import check_isa, flat_views
 from .optimizers import Optimizer
-from .specification import check_count
+from .specification import check_count, check_number
 
 Array = npt.NDArray[Any]
 
@@ -70,6 +70,26 @@ def optimizer_update(
     count = check_count(step, "step")
     rate = chosen.learning_rates(count - 1, 1).item()
     run_update(chosen.native_name, weight, gradient, state, chosen.settings(), count, rate, isa)
+
+
+def average_update(mean: Array, weight: Array, fraction: float, *, isa: str = "") -> None:
+    """One step of a running average of weights, in place: mean ← mean + fraction·(weight - mean); 1 copies.
+
+    Args:
+        mean: Changed in place, any shape.
+        weight: Of the same shape.
+        fraction: In [0, 1]: 1 - decay for `bpnative.EMA`, 1 / n for the n-th weights of `bpnative.SWA`.
+        isa: See the module.
+
+    Example:
+        >>> mean = np.array([1.0, 2.0])
+        >>> average_update(mean, np.array([3.0, 2.0]), 0.25)
+        >>> mean.tolist()
+        [1.5, 2.0]
+    """
+    part = check_number(fraction, "fraction", "[0, 1]")
+    flat = flat_views(mean, weight)  # named as in an update: what is written, what is read
+    _bpnative.average_update(flat["weight"], flat["gradient"], part, check_isa(isa))
 
 
 def run_update(

@@ -20,7 +20,7 @@ from . import _bpnative, activations, labels, losses
 from .activations import Activation
 from .data import as_numbers
 from .kernel_arguments import check_isa, check_shape, read_arrays
-from .kernel_optimizers import optimizer_state, optimizer_update, run_update
+from .kernel_optimizers import average_update, optimizer_state, optimizer_update, run_update
 from .losses import Loss
 from .specification import check_count, check_flag, check_number
 
@@ -32,6 +32,7 @@ __all__ = [
     "activation",
     "activation_derivative",
     "adam_update",
+    "average_update",
     "dense_backward",
     "dense_forward",
     "loss",

@@ -279,6 +279,16 @@ void optimizer_update(const std::string& name, py::array weight, const py::array
   });
 }
 
+void average_update(py::array mean, const py::array& weight, double fraction, const std::string& isa) {
+  by_dtype(mean, [&](auto zero) {
+    using T = decltype(zero);
+    const Kernels<T>& kernels = kernel_table(isa).of(zero);
+    T* to = output<T>(mean, "mean", {kAny});
+    const T* from = input<T>(weight, "weight", {mean.size()});
+    compute([&] { kernels.average(to, from, mean.size(), static_cast<T>(fraction)); });
+  });
+}
+
 }  // namespace
 
 void bind_kernels(py::module_& module) {
@@ -297,6 +307,7 @@ void bind_kernels(py::module_& module) {
   module.def("optimizer_states", optimizer_states, py::arg("name"), py::arg("settings"));
   module.def("optimizer_update", optimizer_update, py::arg("name"), py::arg("weight"), py::arg("gradient"),
              py::arg("states"), py::arg("settings"), py::arg("step"), py::arg("learning_rate"), py::arg("isa"));
+  module.def("average_update", average_update, py::arg("mean"), py::arg("weight"), py::arg("fraction"), py::arg("isa"));
 }
 
 }  // namespace bpnative

@@ -37,12 +37,16 @@ struct AnyTrainer {
 Averaging averaging_of(const py::object& average) {
   if (average.is_none()) return {};
   const auto settings = average.cast<std::map<std::string, double>>();
-  if (settings.count("decay")) return {true, settings.at("decay"), 0, 1};
-  if (!settings.count("start") || !settings.count("every")) fail_value("an average needs decay, or start and every");
-  const auto start = static_cast<std::int64_t>(settings.at("start"));
-  const auto every = static_cast<std::int64_t>(settings.at("every"));
-  if (start < 0 || every < 1) fail_value("an average needs start of at least 0 and every of at least 1");
-  return {true, -1, start, every};
+  const auto number = [&](const char* name, double least, double most) {
+    const auto found = settings.find(name);
+    if (found == settings.end() || !(found->second >= least && found->second <= most))
+      fail_value("an average needs decay from 0 to 1, or start and every from 0 and 1 to 2^53");
+    return found->second;
+  };
+  if (settings.count("decay")) return {true, number("decay", 0, 1), 0, 1};
+  constexpr double kMost = 9007199254740992;
+  const auto start = static_cast<std::int64_t>(number("start", 0, kMost));
+  return {true, -1, start, static_cast<std::int64_t>(number("every", 1, kMost))};
 }
 
 std::unique_ptr<AnyTrainer> make_trainer(const py::object& network, const std::string& loss,
