@@ -14,6 +14,7 @@ import bpnative as bp
 from bpnative import _bpnative as native
 from bpnative.names import unknown_name
 from bpnative.specification import Specification, check_count, check_flag, check_number
+from optimizer_cases import OPTIMIZERS
 
 EXAMPLES: list[Specification] = [
     *(kind() for kind in bp.activations.ACTIVATIONS.values()),
@@ -41,6 +42,9 @@ EXAMPLES: list[Specification] = [
     bp.Embedding({3: 12, 1: 4}, size={1: 2, 3: 5}),
     bp.SGD(learning_rate=0.5, momentum=0.9, nesterov=True),
     bp.Adam(learning_rate=3e-4, beta1=0.5, beta2=0.9, epsilon=1e-6),
+    *OPTIMIZERS,
+    bp.EMA(0.9),
+    bp.SWA(start=100, every=10),
 ]
 NAMES: dict[str, Any] = {
     **vars(bp.activations),
@@ -111,8 +115,19 @@ def test_names_and_objects_are_one():
 
 
 def test_settings_of_optimizers():
-    assert bp.SGD(momentum=0.5, nesterov=True).settings() == {"momentum": 0.5, "nesterov": 1.0}
-    assert bp.Adam().settings() == {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+    assert bp.SGD(momentum=0.5, nesterov=True).settings() == {"momentum": 0.5, "nesterov": 1.0, "weight_decay": 0.0}
+    assert bp.Adam().settings() == {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0}
+    assert bp.AdamW(amsgrad=True).settings() == bp.AMSGrad(weight_decay=0.01, decoupled_weight_decay=True).settings()
+    assert bp.AdamW(amsgrad=True).native_name == bp.AMSGrad().native_name == "amsgrad"
+
+
+@pytest.mark.parametrize("kind", bp.optimizers.OPTIMIZERS.values())
+def test_settings_of_optimizers_are_checked(kind):
+    """Every number has an interval and every flag is a flag: -1, 1e400 and "a" are none of either."""
+    for field in dataclasses.fields(kind):
+        for bad in (-1.0, float("inf"), float("nan"), "a", None):
+            with pytest.raises((ValueError, TypeError), match=f"{field.name} of {kind.__name__}"):
+                kind(**{field.name: bad})
 
 
 def test_learning_rates_of_steps():

@@ -24,8 +24,10 @@ if _bpnative.__version__ != __version__:
     )
 
 from . import activations, datasets, initializers, kernels, layers, losses, metrics, optimizers
+from .averages import EMA, SWA
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
+from .groups import Group
 from .history import History
 from .layers import (
     Activation,
@@ -43,14 +45,34 @@ from .layers import (
 from .losses import MSE, BinaryCrossEntropy, CrossEntropy
 from .multilayer import mlp
 from .network import Network
-from .optimizers import SGD, Adam
+from .optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from .trainer import Trainer
 
 __all__ = [
+    "EMA",
     "MSE",
     "SGD",
+    "SWA",
+    "AMSGrad",
     "Activation",
+    "Adadelta",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "Adamax",
     "AlphaDropout",
     "BatchNorm",
     "BinaryCrossEntropy",
@@ -61,12 +83,18 @@ __all__ = [
     "EarlyStopping",
     "Embedding",
     "GaussianNoise",
+    "Group",
     "History",
     "LayerNorm",
+    "Lion",
+    "NAdam",
     "Network",
     "Normalize",
+    "RAdam",
     "RMSNorm",
+    "RMSprop",
     "Residual",
+    "Rprop",
     "Run",
     "Trainer",
     "__version__",

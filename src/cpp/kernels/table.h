@@ -16,7 +16,8 @@
   X(gelu_tanh, slope) X(silu, slope) X(mish, slope) X(softmax, column) X(log_softmax, column)
 // clang-format on
 #define BPN_LOSSES(X) X(mse) X(cross_entropy) X(binary_cross_entropy)
-#define BPN_OPTIMIZERS(X) X(sgd) X(adam)
+#define BPN_OPTIMIZERS(X) \
+  X(sgd) X(adam) X(adamw) X(amsgrad) X(nadam) X(radam) X(adamax) X(rmsprop) X(adagrad) X(adadelta) X(lion) X(rprop)
 
 namespace bpnative {
 
@@ -97,13 +98,15 @@ struct LossArguments {
 template <class T>
 struct UpdateArguments {
   T* weight;
-  T* state[2];  // sgd: velocity (or null); adam: m, v
+  T* state[3];  // by slot, as nn/optimizer_rule.cpp names them; null: not kept
   const T* gradient;
   ptrdiff_t size;
-  T learning_rate;  // adam: already divided by 1 - beta1^t
-  // sgd: momentum, nesterov; adam: beta1, beta2, epsilon, 1 / sqrt(1 - beta2^t), 1 - beta1, 1 - beta2, which float32
-  // cannot make of 0.999 itself without losing four digits.
-  T settings[6];
+  T learning_rate;  // corrected for the step
+  T weight_decay;   // times the weight, added to the gradient
+  T shrink;         // times the weight, added to the weight before the step: - learning_rate * weight_decay, decoupled
+  // In the order that each kernel names. 1 - beta is among them: float32 cannot make it of 0.999 itself without losing
+  // four digits.
+  T numbers[6];
 };
 
 // Random words are a function of these, of the sample's place in its batch and of the feature, by Philox4x32-10: no
@@ -172,6 +175,8 @@ struct Kernels {
   ActivationKernels<T> activations[static_cast<int>(Activation::count)];
   void (*losses[static_cast<int>(Loss::count)])(const LossArguments<T>&);
   void (*optimizers[static_cast<int>(Optimizer::count)])(const UpdateArguments<T>&);
+  // mean += fraction * (weight - mean): a running average of weights; a fraction of 1 copies.
+  void (*average)(T* mean, const T* weight, ptrdiff_t size, T fraction);
   double (*fma_chain)(
       int64_t rounds);  // runs independent multiply-add chains; returns the floating-point operations done
 };
