@@ -23,7 +23,7 @@ if _bpnative.__version__ != __version__:
         f"for example with pip install --force-reinstall bpnative"
     )
 
-from . import activations, datasets, initializers, kernels, losses, metrics, optimizers
+from . import activations, datasets, initializers, kernels, losses, metrics, optimizers, schedules
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
 from .history import History
@@ -57,6 +57,7 @@ __all__ = [
     "metrics",
     "mlp",
     "optimizers",
+    "schedules",
     "set_num_threads",
     "show_config",
 ]

@@ -58,6 +58,7 @@ class Trainer:
         order: npt.NDArray[np.int64],
         learning_rate: npt.NDArray[np.float64],
         batch_size: int,
+        momentum: npt.NDArray[np.float64] | None = None,
     ) -> None: ...
     def gradients(
         self, gradient: _Floats, x: _Floats, y: _Floats | _Labels, sample_weight: _Floats | None

@@ -69,6 +69,7 @@ def run_epochs(
     """
     names = ["loss", *(metric.name for metric in trainer.metrics)]
     columns = names if validation is None else [*names, *(f"val_{name}" for name in names)]
+    trainer._rates.check(dict.fromkeys(columns))
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": generator is not None}
     trainer.history = history = History(columns, settings | _params(trainer, samples))
     trainer.stop_training = False
@@ -86,6 +87,7 @@ def run_epochs(
             if validation is not None:
                 logs |= {f"val_{name}": value for name, value in evaluate(trainer, validation).items()}
             history.append(epoch, logs, time.perf_counter() - start)
+            trainer._rates.end_epoch(trainer, logs)
             for callback in callbacks:
                 callback.on_epoch_end(trainer, epoch, logs)
             if trainer.stop_training:
@@ -144,11 +146,11 @@ def train_epoch(
         steps = min(trainer._pace.steps, most_steps, len(losses) - step)
         part = order[done : done + steps * batch_size]
         first_step = native.step_count
-        rates = trainer.optimizer.learning_rates(first_step, steps)
+        rates, momenta = trainer._rates.of_steps(first_step, steps)
         part_losses = losses[step : step + steps]
         outputs = np.empty((len(part), network.output_size), network.dtype) if trainer.metrics else None
         start = time.perf_counter()
-        native.train(part_losses, outputs, samples.x, samples.y, samples.weight, part, rates, batch_size)
+        native.train(part_losses, outputs, samples.x, samples.y, samples.weight, part, rates, batch_size, momenta)
         trainer._pace.measured(steps, time.perf_counter() - start)
         done, step = done + len(part), step + steps
         if outputs is not None:

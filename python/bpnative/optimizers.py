@@ -1,7 +1,7 @@
 """Optimizers: how a gradient g changes a weight w. Specifications only; the updates are native.
 
-A learning rate is a number, or a ``callable(step)`` that gives one for each step; steps count from 0 over the
-whole life of a trainer.
+A learning rate is a number, or a ``callable(step)`` that gives one for each step, such as a schedule of
+`bpnative.schedules`; steps count from 0 over the whole life of a trainer.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .names import lookup
+from .schedules import Schedule
 from .specification import Specification, check_flag, check_number
 
 LearningRate: TypeAlias = float | Callable[[int], float]
@@ -51,6 +52,8 @@ class Optimizer(Specification):
             rates.fill(self.learning_rate)  # a fifth of np.full's time, and on the way of every step
             return rates
         rate = self.learning_rate
+        if isinstance(rate, Schedule):
+            return rate.values(first_step, count)
         steps = range(first_step, first_step + count)
         return np.array([check_number(rate(step), f"learning rate of step {step}", "[0, inf)") for step in steps])
 

@@ -19,6 +19,7 @@ from .meter import bind_all
 from .metrics import MetricLike
 from .network import Network
 from .optimizers import LearningRate, Optimizer
+from .schedules import Rates
 from .seeds import Seed, check_seed
 from .specification import check_count, check_flag
 
@@ -95,7 +96,7 @@ class Trainer:
 
     @property
     def learning_rate(self) -> LearningRate:
-        """The learning rate, a number or a callable(step); assigning changes it from the next native call on."""
+        """The learning rate: a number, schedule or callable(step); assigning changes it from the next native call."""
         return self._optimizer.learning_rate
 
     @learning_rate.setter
@@ -103,9 +104,13 @@ class Trainer:
         self._set_optimizer(dataclasses.replace(self._optimizer, learning_rate=value))
 
     def _set_optimizer(self, optimizer: Optimizer) -> None:
+        self._rates = Rates(optimizer)
         self._optimizer = optimizer
-        # The learning rate of a single step, made once where it is a number.
-        self._step_rate = None if callable(optimizer.learning_rate) else optimizer.learning_rates(0, 1)
+
+    @property
+    def schedule_state(self) -> dict[str, float]:
+        """What the schedule remembers of epochs and results, numbers by name; empty where it goes by the step alone."""
+        return dict(self._rates.state)
 
     @property
     def step_count(self) -> int:
@@ -200,12 +205,10 @@ class Trainer:
         order = self._step_order
         if len(order) != n:
             order = self._step_order = np.arange(n, dtype=np.int64)
-        rate = self._step_rate
-        if rate is None:
-            rate = self._optimizer.learning_rates(self._native.step_count, 1)
+        rate, momentum = self._rates.of_step(self._native.step_count)
         loss = np.empty(1)
         try:
-            self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, n)
+            self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, n, momentum)
         except ValueError:
             self._data.explain(samples)
             raise
@@ -282,6 +285,7 @@ class Trainer:
             "generator": self._generator,
             "history": self.history,
             "step_count": self.step_count,
+            "schedule_state": self.schedule_state,
             "state": {name: view.copy() for name, view in self.state.items()},
         }
 
@@ -296,4 +300,5 @@ class Trainer:
         for name, view in views.items():
             assign(view, state["state"][name], f"optimizer state {name!r}")
         self._native.step_count = check_count(state["step_count"], "step_count", 0)
+        self._rates.restore(state.get("schedule_state", self._rates.state))
         self.history = state["history"]

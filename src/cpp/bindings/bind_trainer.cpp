@@ -77,7 +77,7 @@ Samples<T> samples_of(Network<T>& network, Loss loss, const py::array& x, const 
 
 void train(AnyTrainer& any, py::array losses, const py::object& outputs, const py::array& x, const py::array& y,
            const py::object& sample_weight, const py::array& order, const py::array& learning_rate,
-           py::ssize_t batch_size) {
+           py::ssize_t batch_size, const py::object& momentum) {
   any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
@@ -96,7 +96,9 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
     double* loss = output<double>(losses, "losses", {steps});
     T* out = optional_output<T>(outputs, "outputs", {order.shape(0), network.outputs()});
     const double* rates = input<double>(learning_rate, "learning_rate", {steps});
-    compute(network, [&] { trainer.training.train(loss, out, trainer.optimizer, samples, rates, batch); });
+    const double* momenta = optional_input<double>(momentum, "momentum", {steps});
+    if (momenta && !trainer.optimizer.takes_momentum()) fail_value("this optimizer keeps no momentum to be changed");
+    compute(network, [&] { trainer.training.train(loss, out, trainer.optimizer, samples, rates, momenta, batch); });
   });
 }
 
@@ -162,7 +164,8 @@ void bind_trainer(py::module_& module) {
                 [&](auto& trainer) { compute(trainer.own.network, [&] { trainer.optimizer.step_count = count; }); });
           })
       .def("train", train, py::arg("losses"), py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
-           py::arg("sample_weight").none(true), py::arg("order"), py::arg("learning_rate"), py::arg("batch_size"))
+           py::arg("sample_weight").none(true), py::arg("order"), py::arg("learning_rate"), py::arg("batch_size"),
+           py::arg("momentum").none(true) = py::none())
       .def("gradients", gradients, py::arg("gradient"), py::arg("x"), py::arg("y"), py::arg("sample_weight").none(true))
       .def("evaluate", evaluate, py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
            py::arg("sample_weight").none(true));

@@ -2,7 +2,9 @@
 // Adam's corrections are made in double here: rate / (1 - b1^t) and 1 / sqrt(1 - b2^t). Called by train/engine.
 #include "nn/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "core/error.h"
 
@@ -45,6 +47,7 @@ OptimizerState<T>::OptimizerState(Optimizer kind, const std::map<std::string, do
     const auto found = settings.find(row.settings[i]);
     if (found == settings.end()) fail_value("the optimizer's setting '" + row.settings[i] + "' is missing");
     settings_[i] = found->second;
+    if (row.settings[i] == "momentum" || row.settings[i] == "beta1") momentum_at_ = static_cast<int>(i);
   }
   if (settings.size() != row.settings.size()) fail_value("the optimizer was given a setting that it does not have");
   if (kind == Optimizer::sgd && settings_[0] == 0) return;  // without momentum nothing is remembered
@@ -52,9 +55,12 @@ OptimizerState<T>::OptimizerState(Optimizer kind, const std::map<std::string, do
 }
 
 template <class T>
-void OptimizerState<T>::begin_step(double learning_rate) {
+void OptimizerState<T>::begin_step(double learning_rate, const double* momentum) {
   ++step_count;
-  set_step(arguments_, kind_, settings_, step_count, learning_rate);
+  double settings[4];
+  std::copy(std::begin(settings_), std::end(settings_), settings);
+  if (momentum && takes_momentum()) settings[momentum_at_] = *momentum;
+  set_step(arguments_, kind_, settings, step_count, learning_rate);
 }
 
 template <class T>

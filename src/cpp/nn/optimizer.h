@@ -18,8 +18,11 @@ class OptimizerState {
  public:
   OptimizerState(Optimizer kind, const std::map<std::string, double>& settings, std::size_t size);
 
-  // Sets what the next updates share: counts the step, and corrects Adam's bias for it.
-  void begin_step(double learning_rate);
+  // Sets what the next updates share: counts the step, and corrects Adam's bias for it. A momentum that is not null
+  // replaces the optimizer's own (its momentum, or beta1) in this step.
+  void begin_step(double learning_rate, const double* momentum = nullptr);
+  // Whether begin_step can be given a momentum: the optimizer has one, and keeps the state that it needs.
+  bool takes_momentum() const { return momentum_at_ >= 0 && !states_.empty(); }
   // weight and gradient: `size` elements; offset: where in the flat buffer (and in the states) they stand.
   void update(const Kernels<T>& kernels, T* weight, const T* gradient, std::size_t offset, std::size_t size);
 
@@ -33,6 +36,7 @@ class OptimizerState {
  private:
   Optimizer kind_;
   double settings_[4] = {};
+  int momentum_at_ = -1;  // which of the settings is the momentum
   std::vector<State> states_;
   UpdateArguments<T> arguments_{};
 };

@@ -176,7 +176,7 @@ double Engine<T>::mean_loss(std::int64_t count) const {
 
 template <class T>
 void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, const Samples<T>& samples,
-                      const double* learning_rate, int batch_size) {
+                      const double* learning_rate, const double* momentum, int batch_size) {
   // A run that ends within a minibatch goes on with the plan of the whole ones, and so do single steps of changing
   // sizes.
   const int largest = static_cast<int>(std::min<std::int64_t>(batch_size, samples.count));
@@ -185,7 +185,7 @@ void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, 
     for (std::int64_t begin = 0, step = 0; begin < samples.count; begin += batch_size, ++step) {
       const Pass pass{&samples, begin, static_cast<int>(std::min<std::int64_t>(batch_size, samples.count - begin)),
                       outputs};
-      optimizer.begin_step(learning_rate[step]);
+      optimizer.begin_step(learning_rate[step], momentum ? momentum + step : nullptr);
       train_batch(team, pass, &optimizer);
       losses[step] = mean_loss(pass.count);
       ++network_.updates;

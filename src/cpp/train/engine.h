@@ -23,9 +23,9 @@ class Engine {
   Engine(Network<T>& network, std::optional<Loss> loss);
 
   // One update a minibatch of the order. losses[i]: the mean loss of minibatch i before its update. outputs: null, or
-  // the network's outputs row by row of the order.
+  // the network's outputs row by row of the order. momentum: null, or one a step, see OptimizerState::begin_step.
   void train(double* losses, T* outputs, OptimizerState<T>& optimizer, const Samples<T>& samples,
-             const double* learning_rate, int batch_size);
+             const double* learning_rate, const double* momentum, int batch_size);
   // The mean loss; its gradient goes to the network's gradient buffer.
   double gradients(const Samples<T>& samples);
   // The mean loss, and the outputs where wanted.
