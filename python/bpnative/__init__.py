@@ -28,6 +28,7 @@ from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
 from .history import History
 from .layers import Dense
+from .lbfgs import LBFGS
 from .losses import MSE, BinaryCrossEntropy, CrossEntropy
 from .multilayer import mlp
 from .network import Network
@@ -35,6 +36,7 @@ from .optimizers import SGD, Adam
 from .trainer import Trainer
 
 __all__ = [
+    "LBFGS",
     "MSE",
     "SGD",
     "Adam",

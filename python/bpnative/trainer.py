@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _bpnative, data, losses, optimizers
+from . import _bpnative, data, lbfgs, losses
 from .callbacks import Callback, gather
 from .epoch import Pace, evaluate, run_epochs
 from .history import History
 from .layers import assign
+from .lbfgs import LBFGS
 from .losses import Loss
 from .meter import bind_all
 from .metrics import MetricLike
 from .network import Network
 from .optimizers import LearningRate, Optimizer
-from .schedules import Rates
 from .seeds import Seed, check_seed
 from .specification import check_count, check_flag
 
@@ -34,7 +33,7 @@ class Trainer:
     Args:
         network: The network; it is changed in place.
         loss: ``"mse"``, ``"cross_entropy"``, ``"binary_cross_entropy"`` or an object of `bpnative.losses`.
-        optimizer: ``"adam"``, ``"sgd"`` or an object such as ``bp.Adam(learning_rate=1e-3)``.
+        optimizer: ``"adam"``, ``"sgd"``, ``"lbfgs"`` or an object such as ``bp.Adam(learning_rate=1e-3)``.
         metrics: Reported beside the loss: ``"accuracy"``, ``"mse"``, ``"mae"``, ``"r2"``, objects of
             `bpnative.metrics`, or ``callable(output, target) -> float``.
         seed: What samples are shuffled with: a whole number, a NumPy Generator, or None, which takes it from the
@@ -66,7 +65,7 @@ class Trainer:
         self,
         network: Network,
         loss: str | Loss,
-        optimizer: str | Optimizer = "adam",
+        optimizer: str | Optimizer | LBFGS = "adam",
         *,
         metrics: Iterable[MetricLike] = (),
         seed: Seed = None,
@@ -75,22 +74,22 @@ class Trainer:
             raise TypeError(f"expected network as a bpnative.Network, got {network!r} ({type(network).__name__})")
         self.network = network
         self.loss = losses.get(loss)
-        self._set_optimizer(optimizers.get(optimizer))
+        self._set_optimizer(lbfgs.get(optimizer))
         last = network.layers[-1].specification.native()[1]["activation"]
         self.loss.check_network(network.output_size, str(last))
         self.metrics = bind_all(metrics, self.loss.name, str(last))
         seed = check_seed(seed)
         self._generator = np.random.default_rng(network._training_seed if seed is None else seed)
         self._data = data.Checker(network.input_size, network.output_size, network.dtype, self.loss)
-        settings = self._optimizer.settings()
-        self._native = _bpnative.Trainer(network._native, self.loss.name, self._optimizer.name, settings)
+        stepping = lbfgs.native_of(self._optimizer)
+        self._native = _bpnative.Trainer(network._native, self.loss.name, stepping.name, stepping.settings())
         self.history = History()
         self.stop_training = False
         self._pace = Pace()
         self._step_order = np.arange(0, dtype=np.int64)
 
     @property
-    def optimizer(self) -> Optimizer:
+    def optimizer(self) -> Optimizer | LBFGS:
         """The optimizer, as a specification. Its learning rate can be changed, see `learning_rate`."""
         return self._optimizer
 
@@ -101,10 +100,10 @@ class Trainer:
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
-        self._set_optimizer(dataclasses.replace(self._optimizer, learning_rate=value))
+        self._set_optimizer(self._rates.replaced(value))
 
-    def _set_optimizer(self, optimizer: Optimizer) -> None:
-        self._rates = Rates(optimizer)
+    def _set_optimizer(self, optimizer: Optimizer | LBFGS) -> None:
+        self._rates = lbfgs.rates_of(optimizer)
         self._optimizer = optimizer
 
     @property
@@ -127,7 +126,7 @@ class Trainer:
         X: object,
         y: object,
         *,
-        epochs: int = 1,
+        epochs: int | None = None,
         batch_size: int = 32,
         validation_data: Sequence[Any] | None = None,
         sample_weight: object = None,
@@ -145,7 +144,7 @@ class Trainer:
         Args:
             X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity.
             y: As the loss takes it: class labels (n,), one-hot rows or numbers (n, output_size), (n,) for one output.
-            epochs: Passes over the data, at least 1.
+            epochs: Passes over the data, at least 1; None is 1, or as many iterations as `LBFGS` may take.
             batch_size: Samples of a step, at least 1; the last batch of an epoch may be smaller.
             validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch.
             sample_weight: (n,), factors of each sample's loss, at least 0.
@@ -168,12 +167,17 @@ class Trainer:
             True
         """
         samples = self._data.dataset(X, y, sample_weight)
+        if epochs is None:
+            epochs = self._optimizer.max_iterations if isinstance(self._optimizer, LBFGS) else 1
         epochs, batch_size = check_count(epochs, "epochs"), data.check_batch_size(batch_size, len(samples.x))
         generator = self._generator if check_flag(shuffle, "shuffle") else None
         validation = self._data.validation(validation_data)
         self._check_metrics(samples)
         self._check_metrics(validation)
-        return run_epochs(self, samples, validation, epochs, batch_size, generator, gather(callbacks, progress))
+        chosen = gather(callbacks, progress)
+        if isinstance(self._optimizer, LBFGS):
+            return self._optimizer.run(self, samples, validation, epochs, chosen)
+        return run_epochs(self, samples, validation, epochs, batch_size, generator, chosen)
 
     def step(self, x: object, y: object, sample_weight: object = None) -> float:
         """One update with one minibatch: for online and reinforcement learning, and loops of one's own.

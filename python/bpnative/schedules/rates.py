@@ -11,7 +11,7 @@ import numpy as np
 from .base import Schedule, State, Values, check_rates
 
 if TYPE_CHECKING:
-    from ..optimizers import Optimizer
+    from ..optimizers import LearningRate, Optimizer
     from ..trainer import Trainer
 
 BLOCK = 64  # steps whose rates are made together where a trainer makes single steps
@@ -76,6 +76,10 @@ class Rates:
         """Raise a ValueError before a run that lacks the column that the schedule goes by."""
         if self._schedule is not None:
             self._schedule.check_columns(columns)
+
+    def replaced(self, learning_rate: LearningRate) -> Optimizer:
+        """The same optimizer with another learning rate."""
+        return dataclasses.replace(self._optimizer, learning_rate=learning_rate)
 
     def end_epoch(self, trainer: Trainer, logs: Mapping[str, float]) -> None:
         """Let the schedule follow; it may end the run."""
