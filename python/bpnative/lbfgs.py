@@ -184,7 +184,7 @@ class NoRates(Rates):
     """
 
     def __init__(self) -> None:
-        self._schedule, self.state = None, {}
+        self._schedule, self.state, self.fixed = None, {}, None
 
     def of_step(self, step: int) -> NoReturn:
         """Raise a TypeError."""

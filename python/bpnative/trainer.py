@@ -209,7 +209,7 @@ class Trainer:
         order = self._step_order
         if len(order) != n:
             order = self._step_order = np.arange(n, dtype=np.int64)
-        rate, momentum = self._rates.of_step(self._native.step_count)
+        rate, momentum = self._rates.fixed or self._rates.of_step(self._native.step_count)
         loss = np.empty(1)
         try:
             self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, n, momentum)

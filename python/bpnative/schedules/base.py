@@ -7,6 +7,7 @@ the same seed must give the same weights on each of them.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeAlias
 
@@ -114,6 +115,16 @@ class Schedule(Specification):
         object.__setattr__(self, name, value)
 
 
+def is_rate(rates: Values) -> npt.NDArray[np.bool_]:
+    """Whether each is finite and at least 0.
+
+    Example:
+        >>> is_rate(np.array([0.5, np.nan, -1.0]))
+        array([ True, False, False])
+    """
+    return np.asarray((rates >= 0) & (rates < np.inf))
+
+
 def check_rates(rates: Values, steps: Values, what: str) -> Values:
     """The rates as they are, all finite and at least 0.
 
@@ -124,8 +135,7 @@ def check_rates(rates: Values, steps: Values, what: str) -> Values:
         >>> check_rates(np.array([0.5]), np.array([0.0]), "learning rate")
         array([0.5])
     """
-    with np.errstate(invalid="ignore"):
-        good = (rates >= 0) & (rates < np.inf)
+    good = is_rate(rates)
     if not good.all():
         at = int(np.argmin(good))
         raise ValueError(f"expected {what} of step {int(steps[at])} as a finite number in [0, inf), got {rates[at]}")
@@ -150,11 +160,15 @@ def powers(base: float, exponents: Values) -> Values:
         >>> powers(0.5, np.array([0.0, 2.0]))
         array([1.  , 0.25])
     """
+    try:
+        return one_by_one(base.__pow__, exponents)
+    except OverflowError:
+        pass
 
     def power(exponent: float) -> float:
         try:
             return float(base**exponent)
         except OverflowError:
-            return float("inf")
+            return math.inf
 
-    return one_by_one(power, values=exponents)
+    return one_by_one(power, exponents)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .base import Schedule, State, Values, check_rates
+from .base import Schedule, State, Values, check_rates, is_rate
 
 if TYPE_CHECKING:
     from ..optimizers import LearningRate, Optimizer
     from ..trainer import Trainer
 
-BLOCK = 64  # steps whose rates are made together where a trainer makes single steps
+BLOCK = 256  # steps whose rates are made together where a trainer makes single steps
 
 
 class Rates:
@@ -38,7 +38,8 @@ class Rates:
         rate = optimizer.learning_rate
         self._schedule = rate if isinstance(rate, Schedule) else None
         self.state: State = self._schedule.begin() if self._schedule else {}
-        self._number = None if callable(rate) else optimizer.learning_rates(0, 1)
+        # What of_step gives where the rate is a number, made once: it is on the way of every single step.
+        self.fixed = None if callable(rate) else (optimizer.learning_rates(0, 1), None)
         self._forget()
         if self._momenta(0, 0) is not None:
             _check_momentum(optimizer, rate)
@@ -57,20 +58,22 @@ class Rates:
 
     def of_step(self, step: int) -> tuple[Values, Values | None]:
         """The same of one step; a schedule's are made for some steps at once."""
-        if self._number is not None:
-            return self._number, None
+        if self.fixed is not None:
+            return self.fixed
         if self._schedule is None:
             return self._optimizer.learning_rates(step, 1), None
         first, rates, momenta = self._block
         at = step - first
         if not 0 <= at < len(rates):
-            rates = self._schedule.at(self._schedule._steps(step, BLOCK), self.state)
+            steps = self._schedule._steps(step, BLOCK)
+            rates = self._schedule.at(steps, self.state)
+            good = is_rate(rates)
+            if not good.all():  # an error only at the step that it belongs to
+                rates = rates[: max(1, int(np.argmin(good)))]
+                check_rates(rates, steps, "learning rate")
             momenta = self._momenta(step, BLOCK)
             self._block, at = (step, rates, momenta), 0
-        rate = rates[at : at + 1]
-        if not 0.0 <= rate[0] < np.inf:
-            check_rates(rate, np.array([step]), "learning rate")
-        return rate, None if momenta is None else momenta[at : at + 1]
+        return rates[at : at + 1], None if momenta is None else momenta[at : at + 1]
 
     def check(self, columns: Mapping[str, Any]) -> None:
         """Raise a ValueError before a run that lacks the column that the schedule goes by."""
