@@ -23,7 +23,7 @@ if _bpnative.__version__ != __version__:
         f"for example with pip install --force-reinstall bpnative"
     )
 
-from . import activations, datasets, initializers, kernels, layers, losses, metrics, optimizers
+from . import activations, datasets, initializers, kernels, layers, losses, metrics, optimizers, schedules
 from .averages import EMA, SWA
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
@@ -42,6 +42,7 @@ from .layers import (
     Residual,
     RMSNorm,
 )
+from .lbfgs import LBFGS
 from .losses import MSE, BinaryCrossEntropy, CrossEntropy
 from .multilayer import mlp
 from .network import Network
@@ -63,6 +64,7 @@ from .trainer import Trainer
 
 __all__ = [
     "EMA",
+    "LBFGS",
     "MSE",
     "SGD",
     "SWA",
@@ -108,6 +110,7 @@ __all__ = [
     "metrics",
     "mlp",
     "optimizers",
+    "schedules",
     "set_num_threads",
     "show_config",
 ]

@@ -80,6 +80,7 @@ class Trainer:
         accumulate: int = 1,
         clip_norm: float = 0.0,
         clip_value: float = 0.0,
+        momentum: npt.NDArray[np.float64] | None = None,
     ) -> None: ...
     def update(
         self, learning_rate: npt.NDArray[np.float64], clip_norm: float = 0.0, clip_value: float = 0.0

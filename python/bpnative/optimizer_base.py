@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .schedules import Schedule
 from .specification import Specification, check_flag, check_number
 
 LearningRate: TypeAlias = float | Callable[[int], float]
@@ -64,6 +65,8 @@ class Optimizer(Specification):
             rates.fill(self.learning_rate)  # a fifth of np.full's time, and on the way of every step
             return rates
         rate = self.learning_rate
+        if isinstance(rate, Schedule):
+            return rate.values(first_step, count)
         steps = range(first_step, first_step + count)
         return np.array([check_number(rate(step), f"learning rate of step {step}", "[0, inf)") for step in steps])
 

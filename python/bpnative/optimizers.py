@@ -1,9 +1,9 @@
 """Optimizers: how a gradient g changes a weight w. Specifications only; the updates are native.
 
-A learning rate is a number, or a ``callable(step)`` that gives one for each step; steps count from 0 over the
-whole life of a trainer. ``weight_decay`` is added to the gradient, g ← g + weight_decay·w, except where it is said to
-be decoupled: then w ← w - learning_rate·weight_decay·w before the step, which an adaptive step size does not rescale.
-Layers can have settings of their own, see `bpnative.Group`.
+A learning rate is a number, or a ``callable(step)`` that gives one for each step, such as a schedule of
+`bpnative.schedules`; steps count from 0 over the whole life of a trainer. ``weight_decay`` is added to the gradient,
+g ← g + weight_decay·w, except where it is said to be decoupled: then w ← w - learning_rate·weight_decay·w before the
+step, which an adaptive step size does not rescale. Layers can have settings of their own, see `bpnative.Group`.
 """
 
 from __future__ import annotations

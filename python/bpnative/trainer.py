@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _bpnative, data, losses, optimizers
+from . import _bpnative, data, lbfgs, losses
 from .averages import Average, Averaged, check_average
 from .callbacks import Callback, gather
 from .epoch import Pace, evaluate, run_epochs
@@ -17,6 +16,7 @@ from .groups import Group, Groups
 from .history import History
 from .inputs import adapt_first
 from .layer_views import assign
+from .lbfgs import LBFGS
 from .losses import Loss
 from .meter import bind_all
 from .metrics import MetricLike
@@ -36,7 +36,7 @@ class Trainer(Averaged):
     Args:
         network: The network; it is changed in place.
         loss: ``"mse"``, ``"cross_entropy"``, ``"binary_cross_entropy"`` or an object of `bpnative.losses`.
-        optimizer: A name of `bpnative.optimizers`, or an object such as ``bp.Adam(learning_rate=1e-3)``.
+        optimizer: A name of `bpnative.optimizers`, ``"lbfgs"``, or an object such as ``bp.Adam(learning_rate=1e-3)``.
         metrics: Reported beside the loss: ``"accuracy"``, ``"mse"``, ``"mae"``, ``"r2"``, objects of
             `bpnative.metrics`, or ``callable(output, target) -> float``.
         clip_norm: The gradient over all parameters is shortened to at most this length before an update; None for any.
@@ -74,7 +74,7 @@ class Trainer(Averaged):
         self,
         network: Network,
         loss: str | Loss,
-        optimizer: str | Optimizer = "adam",
+        optimizer: str | Optimizer | LBFGS = "adam",
         *,
         metrics: Iterable[MetricLike] = (),
         clip_norm: float | None = None,
@@ -88,51 +88,57 @@ class Trainer(Averaged):
             raise TypeError(f"expected network as a bpnative.Network, got {network!r} ({type(network).__name__})")
         self.network = network
         self.loss = losses.get(loss)
-        optimizer, self._average = optimizers.get(optimizer), check_average(average)
-        self._groups = Groups(groups, optimizer, len(network.layers))
-        self._set_optimizer(optimizer)
+        self._average = check_average(average)
+        self._set_optimizer(lbfgs.get(optimizer))
+        stepping = lbfgs.native_of(self._optimizer)
+        self._groups = Groups(groups, stepping, len(network.layers))
+        self.accumulate = check_count(accumulate, "accumulate")
+        self.clip_norm = None if clip_norm is None else check_number(clip_norm, "clip_norm", "(0, inf)")
+        self.clip_value = None if clip_value is None else check_number(clip_value, "clip_value", "(0, inf)")
+        self._update = (self.accumulate, self.clip_norm or 0.0, self.clip_value or 0.0)
+        if isinstance(self._optimizer, LBFGS):
+            self._optimizer.check_alone(groups=groups, average=average, clip_norm=clip_norm, clip_value=clip_value)
         last = network.output_activation.name
         self.loss.check_network(network.output_size, last)
         self.metrics = bind_all(metrics, self.loss.name, last)
         seed = check_seed(seed)
         self._generator = np.random.default_rng(network._training_seed if seed is None else seed)
-        self.accumulate = check_count(accumulate, "accumulate")
-        self.clip_norm = None if clip_norm is None else check_number(clip_norm, "clip_norm", "(0, inf)")
-        self.clip_value = None if clip_value is None else check_number(clip_value, "clip_value", "(0, inf)")
-        self._update = (self.accumulate, self.clip_norm or 0.0, self.clip_value or 0.0)
         self._data = data.Checker(network.input_size, network.output_size, network.dtype, self.loss, network.codes)
         averaging = None if self._average is None else self._average.settings()
         of_groups = self._groups.settings, [self._groups.of_layer[layer] for layer in network.owners]
-        self._native = _bpnative.Trainer(network._native, self.loss.name, optimizer.native_name, *of_groups, averaging)
+        self._native = _bpnative.Trainer(network._native, self.loss.name, stepping.native_name, *of_groups, averaging)
         self.history = History()
         self.stop_training = False
         self._pace = Pace()
         self._step_order = np.arange(0, dtype=np.int64)
 
     @property
-    def optimizer(self) -> Optimizer:
+    def optimizer(self) -> Optimizer | LBFGS:
         """The optimizer, as a specification. Its learning rate can be changed, see `learning_rate`."""
         return self._optimizer
 
     @property
     def learning_rate(self) -> LearningRate:
-        """The learning rate, a number or a callable(step); assigning changes it from the next native call on."""
+        """The learning rate: a number, schedule or callable(step); assigning changes it from the next native call."""
         return self._optimizer.learning_rate
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
-        self._set_optimizer(dataclasses.replace(self._optimizer, learning_rate=value))
+        self._set_optimizer(self._rates.replaced(value))
 
-    def _set_optimizer(self, optimizer: Optimizer) -> None:
+    def _set_optimizer(self, optimizer: Optimizer | LBFGS) -> None:
+        self._rates = lbfgs.rates_of(optimizer)
         self._optimizer = optimizer
-        # The learning rate of a single step, made once where it is a number.
-        varies = callable(optimizer.learning_rate) or self._groups.varies
-        self._step_rate = None if varies else self._groups.learning_rates(optimizer.learning_rates(0, 1), 0)
 
     @property
     def groups(self) -> tuple[Group, ...]:
         """The groups of layers, as they were given."""
         return self._groups.given
+
+    @property
+    def schedule_state(self) -> dict[str, float]:
+        """What the schedule remembers of epochs and results, numbers by name; empty where it goes by the step alone."""
+        return dict(self._rates.state)
 
     @property
     def step_count(self) -> int:
@@ -149,7 +155,7 @@ class Trainer(Averaged):
         X: object,
         y: object,
         *,
-        epochs: int = 1,
+        epochs: int | None = None,
         batch_size: int = 32,
         validation_data: Sequence[Any] | None = None,
         sample_weight: object = None,
@@ -167,7 +173,7 @@ class Trainer(Averaged):
         Args:
             X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity.
             y: As the loss takes it: class labels (n,), one-hot rows or numbers (n, output_size), (n,) for one output.
-            epochs: Passes over the data, at least 1.
+            epochs: Passes over the data, at least 1; None is 1, or as many iterations as `LBFGS` may take.
             batch_size: Samples of a step, at least 1; the last batch of an epoch may be smaller.
             validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch.
             sample_weight: (n,), factors of each sample's loss, at least 0.
@@ -190,13 +196,18 @@ class Trainer(Averaged):
             True
         """
         samples = self._data.dataset(X, y, sample_weight)
+        if epochs is None:
+            epochs = self._optimizer.max_iterations if isinstance(self._optimizer, LBFGS) else 1
         epochs, batch_size = check_count(epochs, "epochs"), data.check_batch_size(batch_size, len(samples.x))
         generator = self._generator if check_flag(shuffle, "shuffle") else None
         validation = self._data.validation(validation_data)
         self._check_metrics(samples)
         self._check_metrics(validation)
         adapt_first(self.network.layers, samples.x)
-        return run_epochs(self, samples, validation, epochs, batch_size, generator, gather(callbacks, progress))
+        chosen = gather(callbacks, progress)
+        if isinstance(self._optimizer, LBFGS):
+            return self._optimizer.run(self, samples, validation, epochs, chosen)
+        return run_epochs(self, samples, validation, epochs, batch_size, generator, chosen)
 
     def step(self, x: object, y: object, sample_weight: object = None) -> float:
         """One update with one minibatch: for online and reinforcement learning, and loops of one's own.
@@ -228,13 +239,14 @@ class Trainer(Averaged):
         order = self._step_order
         if len(order) != n:
             order = self._step_order = np.arange(n, dtype=np.int64)
-        rate = self._step_rate
-        if rate is None:
-            done = self._native.step_count
-            rate = self._groups.learning_rates(self._optimizer.learning_rates(done, 1), done)
+        done = self._native.step_count
+        rate, momentum = self._rates.fixed or self._rates.of_step(done)
+        if self._groups.given:
+            rate = self._groups.learning_rates(rate, done)
         loss = np.empty(1)
         try:
-            self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, n, 1, *self._update[1:])
+            how = n, 1, *self._update[1:], momentum
+            self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, *how)
         except ValueError:
             self._data.explain(samples)
             raise
@@ -312,6 +324,7 @@ class Trainer(Averaged):
             "generator": self._generator,
             "history": self.history,
             "step_count": self.step_count,
+            "schedule_state": self.schedule_state,
             "state": {name: view.copy() for name, view in self.state.items()},
             "groups": self.groups,
             "average": self._average,
@@ -332,4 +345,5 @@ class Trainer(Averaged):
             assign(view, state["state"][name], f"optimizer state {name!r}")
         self._set_average_state(state["average_state"])
         self._native.step_count = check_count(state["step_count"], "step_count", 0)
+        self._rates.restore(state.get("schedule_state", self._rates.state))
         self.history = state["history"]

@@ -115,7 +115,8 @@ StepSettings step_settings(py::ssize_t batch_size, py::ssize_t accumulate, doubl
 
 void train(AnyTrainer& any, py::array losses, const py::object& outputs, const py::array& x, const py::array& y,
            const py::object& sample_weight, const py::array& order, const py::array& learning_rate,
-           py::ssize_t batch_size, py::ssize_t accumulate, double clip_norm, double clip_value) {
+           py::ssize_t batch_size, py::ssize_t accumulate, double clip_norm, double clip_value,
+           const py::object& momentum) {
   any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
@@ -136,9 +137,12 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
     const int groups = trainer.optimizer.groups();
     const double* rates = groups == 1 ? input<double>(learning_rate, "learning_rate", {steps})
                                       : input<double>(learning_rate, "learning_rate", {steps, groups});
+    const double* momenta = optional_input<double>(momentum, "momentum", {steps});
+    if (momenta && !trainer.optimizer.takes_momentum())
+      fail_value("this optimizer has no momentum that a schedule could change");
     compute(network, [&] {
       check_not_swapped(trainer);
-      trainer.training.train(loss, out, trainer.optimizer, samples, rates, settings);
+      trainer.training.train(loss, out, trainer.optimizer, samples, rates, momenta, settings);
     });
   });
 }
@@ -236,7 +240,8 @@ void bind_trainer(py::module_& module) {
           })
       .def("train", train, py::arg("losses"), py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
            py::arg("sample_weight").none(true), py::arg("order"), py::arg("learning_rate"), py::arg("batch_size"),
-           py::arg("accumulate") = 1, py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0)
+           py::arg("accumulate") = 1, py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0,
+           py::arg("momentum").none(true) = py::none())
       .def("update", update, py::arg("learning_rate"), py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0)
       .def("gradients", gradients, py::arg("gradient"), py::arg("x"), py::arg("y"), py::arg("sample_weight").none(true))
       .def("evaluate", evaluate, py::arg("outputs").none(true), py::arg("x"), py::arg("y"),

@@ -42,9 +42,10 @@ OptimizerState<T>::OptimizerState(const OptimizerSettings& settings, Network<T>&
 }
 
 template <class T>
-void OptimizerState<T>::begin_step(const double* learning_rates) {
+void OptimizerState<T>::begin_step(const double* learning_rates, const double* momentum) {
   ++step_count;
-  for (int g = 0; g < groups(); ++g) groups_[g].rule.set_step(groups_[g].arguments, step_count, learning_rates[g]);
+  for (int g = 0; g < groups(); ++g)
+    groups_[g].rule.set_step(groups_[g].arguments, step_count, learning_rates[g], momentum);
   average.begin_step(step_count);
 }
 

@@ -28,8 +28,11 @@ class OptimizerState {
   OptimizerState(const OptimizerSettings& settings, Network<T>& network);
 
   int groups() const { return static_cast<int>(groups_.size()); }
-  // Sets what the next updates share: counts the step, and corrects Adam's bias for it. One learning rate a group.
-  void begin_step(const double* learning_rates);
+  // Sets what the next updates share: counts the step, and corrects Adam's bias for it. One learning rate a group. A
+  // momentum that is not null replaces the optimizer's own (its momentum, or beta1) in this step.
+  void begin_step(const double* learning_rates, const double* momentum = nullptr);
+  // Whether begin_step can be given a momentum: the optimizer has one, and keeps the state that it needs.
+  bool takes_momentum() const { return groups_[0].rule.takes_momentum() && !states_.empty(); }
   // weight and gradient: `size` elements; offset: where in the flat buffer (and in the states) they stand.
   void update(const Kernels<T>& kernels, int layer, T* weight, const T* gradient, std::size_t offset, std::size_t size);
 

@@ -2,7 +2,9 @@
 // of a step, in the order that its kernel in kernels/optim.h or optim_more.h names. Formulas are PyTorch's.
 #include "nn/optimizer_rule.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "core/error.h"
 
@@ -55,6 +57,8 @@ OptimizerRule::OptimizerRule(Optimizer kind, const std::map<std::string, double>
     if (found == settings.end())
       fail_value("the optimizer's setting '" + std::string(row.settings[i]) + "' is missing");
     settings_[i] = found->second;
+    const std::string name = row.settings[i];
+    if (name == "momentum" || name == "beta1") momentum_at_ = static_cast<int>(i);
   }
   if (settings.size() != row.settings.size()) fail_value("the optimizer was given a setting that it does not have");
 }
@@ -87,8 +91,11 @@ double OptimizerRule::mu_product(std::int64_t step) {
 }
 
 template <class T>
-void OptimizerRule::set_step(UpdateArguments<T>& arguments, std::int64_t step, double learning_rate) {
-  const double* s = settings_;
+void OptimizerRule::set_step(UpdateArguments<T>& arguments, std::int64_t step, double learning_rate,
+                             const double* momentum) {
+  double s[6];
+  std::copy(std::begin(settings_), std::end(settings_), s);
+  if (momentum && takes_momentum()) s[momentum_at_] = *momentum;
   const double t = static_cast<double>(step);
   const auto fill = [&](std::initializer_list<double> numbers) {
     T* to = arguments.numbers;
@@ -157,7 +164,7 @@ void OptimizerRule::set_step(UpdateArguments<T>& arguments, std::int64_t step, d
   arguments.shrink = decoupled ? static_cast<T>(-learning_rate * decay) : T(0);
 }
 
-template void OptimizerRule::set_step(UpdateArguments<float>&, std::int64_t, double);
-template void OptimizerRule::set_step(UpdateArguments<double>&, std::int64_t, double);
+template void OptimizerRule::set_step(UpdateArguments<float>&, std::int64_t, double, const double*);
+template void OptimizerRule::set_step(UpdateArguments<double>&, std::int64_t, double, const double*);
 
 }  // namespace bpnative

@@ -27,7 +27,10 @@ class OptimizerRule {
   // Fills the numbers of one step, 1 for the first. They are a function of the step alone: nothing else of a run needs
   // to be kept for resuming it.
   template <class T>
-  void set_step(UpdateArguments<T>& arguments, std::int64_t step, double learning_rate);
+  void set_step(UpdateArguments<T>& arguments, std::int64_t step, double learning_rate,
+                const double* momentum = nullptr);
+  // Whether a step can be given a momentum (or beta1) of its own. NAdam's product is made of its own alone.
+  bool takes_momentum() const { return momentum_at_ >= 0 && kind_ != Optimizer::nadam; }
 
  private:
   double mu(std::int64_t step) const;
@@ -35,6 +38,7 @@ class OptimizerRule {
 
   Optimizer kind_;
   double settings_[6] = {};
+  int momentum_at_ = -1;  // which of the settings is the momentum
   // NAdam's product over the steps so far, always multiplied in their order.
   std::int64_t product_step_ = 0;
   double product_ = 1;

@@ -303,7 +303,7 @@ double Engine<T>::mean_loss(const Pass& pass) const {
 
 template <class T>
 void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, const Samples<T>& samples,
-                      const double* learning_rate, const StepSettings& settings) {
+                      const double* learning_rate, const double* momentum, const StepSettings& settings) {
   // A run that ends within a minibatch goes on with the plan of the whole ones, and so do single steps of changing
   // sizes.
   const std::int64_t batch = settings.batch_size, whole = batch * settings.accumulate;
@@ -312,7 +312,7 @@ void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, 
   parallel_region(plan_.threads, [&](Team& team) {
     for (std::int64_t begin = 0, step = 0; begin < samples.count; begin += whole, ++step) {
       const std::int64_t end = std::min(begin + whole, samples.count);
-      optimizer.begin_step(learning_rate + step * optimizer.groups());
+      optimizer.begin_step(learning_rate + step * optimizer.groups(), momentum ? momentum + step : nullptr);
       losses[step] = 0;
       for (std::int64_t at = begin, part = 0; at < end; at += batch, ++part) {
         const int count = static_cast<int>(std::min(batch, end - at));

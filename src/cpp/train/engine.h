@@ -32,9 +32,9 @@ class Engine {
   Engine(Network<T>& network, std::optional<Loss> loss);
 
   // One update a step of the order. losses[i]: the mean loss of step i before its update. outputs: null, or the
-  // network's outputs row by row of the order.
+  // network's outputs row by row of the order. momentum: null, or one a step, see OptimizerState::begin_step.
   void train(double* losses, T* outputs, OptimizerState<T>& optimizer, const Samples<T>& samples,
-             const double* learning_rate, const StepSettings& settings);
+             const double* learning_rate, const double* momentum, const StepSettings& settings);
   // One update with the network's gradient buffer as it is.
   void update(OptimizerState<T>& optimizer, const double* learning_rates, const StepSettings& settings);
   // The mean loss; its gradient goes to the network's gradient buffer. step: which step's noise.
