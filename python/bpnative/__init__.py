@@ -28,24 +28,54 @@ from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
 from .history import History
 from .layers import Dense
-from .losses import MSE, BinaryCrossEntropy, CrossEntropy
+from .losses import (
+    MAE,
+    MSE,
+    BinaryCrossEntropy,
+    CategoricalFocal,
+    Cosine,
+    CrossEntropy,
+    Focal,
+    FunctionLoss,
+    GaussianNLL,
+    Hinge,
+    Huber,
+    KLDivergence,
+    LogCosh,
+    Poisson,
+    Quantile,
+    SquaredHinge,
+)
 from .multilayer import mlp
 from .network import Network
 from .optimizers import SGD, Adam
 from .trainer import Trainer
 
 __all__ = [
+    "MAE",
     "MSE",
     "SGD",
     "Adam",
     "BinaryCrossEntropy",
     "Callback",
+    "CategoricalFocal",
+    "Cosine",
     "CrossEntropy",
     "Dense",
     "EarlyStopping",
+    "Focal",
+    "FunctionLoss",
+    "GaussianNLL",
+    "Hinge",
     "History",
+    "Huber",
+    "KLDivergence",
+    "LogCosh",
     "Network",
+    "Poisson",
+    "Quantile",
     "Run",
+    "SquaredHinge",
     "Trainer",
     "__version__",
     "activations",

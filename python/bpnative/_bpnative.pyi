@@ -44,7 +44,15 @@ class Network:
     def backward(self, input_gradient: _Floats, output_gradient: _Floats) -> None: ...
 
 class Trainer:
-    def __init__(self, network: Network, loss: str, optimizer: str, settings: Mapping[str, float]) -> None: ...
+    def __init__(
+        self,
+        network: Network,
+        loss: str | None,
+        loss_settings: Mapping[str, Sequence[float]],
+        optimizer: str,
+        settings: Mapping[str, float],
+    ) -> None: ...
+    def update(self, learning_rate: float) -> None: ...
     @property
     def state(self) -> dict[str, npt.NDArray[Any]]: ...
     step_count: int
@@ -90,6 +98,7 @@ def loss(
     target: _Floats | _Labels,
     sample_weight: _Floats | None,
     name: str,
+    settings: Mapping[str, Sequence[float]],
     isa: str,
 ) -> float: ...
 def sgd_update(

@@ -14,7 +14,7 @@ from .callbacks import Callback, gather
 from .epoch import Pace, evaluate, run_epochs
 from .history import History
 from .layers import assign
-from .losses import Loss
+from .losses import FunctionLoss, FunctionTrainer, Loss, LossLike
 from .meter import bind_all
 from .metrics import MetricLike
 from .network import Network
@@ -32,7 +32,8 @@ class Trainer:
 
     Args:
         network: The network; it is changed in place.
-        loss: ``"mse"``, ``"cross_entropy"``, ``"binary_cross_entropy"`` or an object of `bpnative.losses`.
+        loss: A name such as ``"mse"`` or ``"cross_entropy"``, an object of `bpnative.losses`, or a callable(output,
+            target) -> (loss, output_gradient), see `bpnative.FunctionLoss`.
         optimizer: ``"adam"``, ``"sgd"`` or an object such as ``bp.Adam(learning_rate=1e-3)``.
         metrics: Reported beside the loss: ``"accuracy"``, ``"mse"``, ``"mae"``, ``"r2"``, objects of
             `bpnative.metrics`, or ``callable(output, target) -> float``.
@@ -64,7 +65,7 @@ class Trainer:
     def __init__(
         self,
         network: Network,
-        loss: str | Loss,
+        loss: LossLike,
         optimizer: str | Optimizer = "adam",
         *,
         metrics: Iterable[MetricLike] = (),
@@ -73,7 +74,7 @@ class Trainer:
         if not isinstance(network, Network):
             raise TypeError(f"expected network as a bpnative.Network, got {network!r} ({type(network).__name__})")
         self.network = network
-        self.loss = losses.get(loss)
+        self.loss: Loss = losses.get(loss)
         self._set_optimizer(optimizers.get(optimizer))
         last = network.layers[-1].specification.native()[1]["activation"]
         self.loss.check_network(network.output_size, str(last))
@@ -82,7 +83,12 @@ class Trainer:
         self._generator = np.random.default_rng(network._training_seed if seed is None else seed)
         self._data = data.Checker(network.input_size, network.output_size, network.dtype, self.loss)
         settings = self._optimizer.settings()
-        self._native = _bpnative.Trainer(network._native, self.loss.name, self._optimizer.name, settings)
+        own = self.loss if isinstance(self.loss, FunctionLoss) else None
+        loss_settings = self.loss.settings()
+        native = _bpnative.Trainer(
+            network._native, None if own else self.loss.name, loss_settings, self._optimizer.name, settings
+        )
+        self._native = FunctionTrainer(network, own, native) if own else native
         self.history = History()
         self.stop_training = False
         self._pace = Pace()
@@ -269,8 +275,10 @@ class Trainer:
 
     def _check_metrics(self, samples: data.Samples | None) -> None:
         if samples is not None:
+            n_outputs = self.network.output_size
+            compared = self.loss.compared_columns(n_outputs)
             for metric in self.metrics:
-                metric.check(samples.y, self.network.output_size)
+                metric.check(samples.y, n_outputs if compared is None else len(compared))
 
     def __getstate__(self) -> dict[str, Any]:
         return {

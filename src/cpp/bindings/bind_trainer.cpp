@@ -11,13 +11,16 @@ template <class T>
 struct TrainerOf {
   using Element = T;
   NetworkOf<T>& own;
-  Loss loss;
+  std::optional<LossSpec> loss;  // none: the loss is the caller's own, who calls update()
+  int targets = 0;
   OptimizerState<T> optimizer;
   Engine<T> training, evaluating;
 
-  TrainerOf(NetworkOf<T>& network, Loss of_loss, Optimizer kind, const std::map<std::string, double>& settings)
+  TrainerOf(NetworkOf<T>& network, const std::optional<LossSpec>& of_loss, Optimizer kind,
+            const std::map<std::string, double>& settings)
       : own(network),
         loss(of_loss),
+        targets(of_loss ? loss_numbers<T>(*of_loss, network.network.outputs()).targets : 0),
         optimizer(kind, settings, network.network.parameters().size()),
         training(network.network, of_loss),
         evaluating(network.network, of_loss) {}
@@ -33,13 +36,16 @@ struct AnyTrainer {
   }
 };
 
-std::unique_ptr<AnyTrainer> make_trainer(const py::object& network, const std::string& loss,
-                                         const std::string& optimizer, const std::map<std::string, double>& settings) {
+std::unique_ptr<AnyTrainer> make_trainer(const py::object& network, const std::optional<std::string>& loss,
+                                         const LossSettings& loss_settings, const std::string& optimizer,
+                                         const std::map<std::string, double>& settings) {
+  std::optional<LossSpec> spec;
+  if (loss) spec = LossSpec{loss_of(*loss), loss_settings};
   auto any = std::make_unique<AnyTrainer>();
   any->network = network;
   network.cast<AnyNetwork&>().visit([&](auto& own) {
     using T = typename std::decay_t<decltype(own)>::Element;
-    any->of = std::make_unique<TrainerOf<T>>(own, loss_of(loss), optimizer_of(optimizer), settings);
+    any->of = std::make_unique<TrainerOf<T>>(own, spec, optimizer_of(optimizer), settings);
   });
   return any;
 }
@@ -58,17 +64,18 @@ void check_labels(const Samples<T>& samples, int classes) {
 
 // x, targets and weights of n rows, checked against the network.
 template <class T>
-Samples<T> samples_of(Network<T>& network, Loss loss, const py::array& x, const py::array& y,
-                      const py::object& sample_weight) {
+Samples<T> samples_of(TrainerOf<T>& trainer, const py::array& x, const py::array& y, const py::object& sample_weight) {
+  const Network<T>& network = trainer.own.network;
+  if (!trainer.loss) fail_value("this trainer was made without a loss: it has update() alone");
   Samples<T> samples;
   samples.x = input<T>(x, "x", {kAny, network.inputs()});
   samples.count = x.shape(0);
   if (y.ndim() == 1) {
-    if (loss != Loss::cross_entropy) fail_value("only cross_entropy takes labels; y must have a column an output");
+    if (!takes_labels(trainer.loss->kind)) fail_value("this loss takes no labels; y must have columns");
     if (network.outputs() > 1 << 24) fail_value("labels are told apart up to 2^24 classes; give y as rows instead");
     samples.labels = input<std::int32_t>(y, "y", {x.shape(0)});
   } else {
-    samples.target = input<T>(y, "y", {x.shape(0), network.outputs()});
+    samples.target = input<T>(y, "y", {x.shape(0), trainer.targets});
   }
   samples.weight = optional_input<T>(sample_weight, "sample_weight", {x.shape(0)});
   if (samples.count == 0) fail_value("there are no rows: x has shape " + shape_text({0, network.inputs()}));
@@ -81,7 +88,7 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
   any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
-    Samples<T> samples = samples_of<T>(network, trainer.loss, x, y, sample_weight);
+    Samples<T> samples = samples_of<T>(trainer, x, y, sample_weight);
     const std::int64_t rows = samples.count;
     samples.order = input<std::int64_t>(order, "order", {kAny});
     samples.count = order.shape(0);
@@ -104,7 +111,7 @@ double gradients(AnyTrainer& any, py::array gradient, const py::array& x, const 
                  const py::object& sample_weight) {
   return any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
-    const Samples<T> samples = samples_of<T>(trainer.own.network, trainer.loss, x, y, sample_weight);
+    const Samples<T> samples = samples_of<T>(trainer, x, y, sample_weight);
     int_size(samples.count, "the number of rows");
     check_labels(samples, trainer.own.network.outputs());
     Network<T>& network = trainer.own.network;
@@ -123,11 +130,17 @@ double evaluate(AnyTrainer& any, const py::object& outputs, const py::array& x, 
   return any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
-    const Samples<T> samples = samples_of<T>(network, trainer.loss, x, y, sample_weight);
+    const Samples<T> samples = samples_of<T>(trainer, x, y, sample_weight);
     int_size(samples.count, "the number of rows");
     check_labels(samples, network.outputs());
     T* out = optional_output<T>(outputs, "outputs", {x.shape(0), network.outputs()});
     return compute(network, [&] { return trainer.evaluating.evaluate(out, samples); });
+  });
+}
+
+void update(AnyTrainer& any, double learning_rate) {
+  any.visit([&](auto& trainer) {
+    compute(trainer.own.network, [&] { trainer.training.apply(trainer.optimizer, learning_rate); });
   });
 }
 
@@ -146,7 +159,9 @@ py::dict state(py::object self) {
 
 void bind_trainer(py::module_& module) {
   py::class_<AnyTrainer>(module, "Trainer")
-      .def(py::init(&make_trainer), py::arg("network"), py::arg("loss"), py::arg("optimizer"), py::arg("settings"))
+      .def(py::init(&make_trainer), py::arg("network"), py::arg("loss").none(true), py::arg("loss_settings"),
+           py::arg("optimizer"), py::arg("settings"))
+      .def("update", update, py::arg("learning_rate"))
       .def_property_readonly("state", state)
       .def_property(
           "step_count",

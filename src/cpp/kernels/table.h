@@ -9,7 +9,11 @@
 #include <stdint.h>
 
 #define BPN_ACTIVATIONS(X) X(linear) X(relu) X(leaky_relu) X(tanh) X(sigmoid) X(softmax) X(gelu)
-#define BPN_LOSSES(X) X(mse) X(cross_entropy) X(binary_cross_entropy)
+#define BPN_LOSSES(X)                                                                                           \
+  X(mse)                                                                                                        \
+  X(cross_entropy)                                                                                              \
+  X(binary_cross_entropy) X(mae) X(huber) X(log_cosh) X(quantile) X(poisson) X(gaussian_nll) X(cosine) X(hinge) \
+      X(squared_hinge) X(focal) X(categorical_focal) X(kl_divergence)
 #define BPN_OPTIMIZERS(X) X(sgd) X(adam)
 
 namespace bpnative {
@@ -71,10 +75,12 @@ struct LossArguments {
   T* dz;            // [outputs x width]: scale * d loss / d z
   T* losses;        // [width]: the loss of each sample, not scaled
   const T* z;       // [outputs x width]: the network's outputs (logits for the cross entropies)
-  const T* target;  // [outputs x width], or null where labels are given
+  const T* target;  // [targets x width], or null where labels are given
   const T* labels;  // [width]: class numbers, or null
   const T* scale;   // [width]: sample weight / batch size; zero in the padding
-  int outputs, width;
+  const T* vector;  // weights of classes or of positive targets [outputs], levels of quantiles; null: all weights 1
+  T settings[2];    // in the order of nn/loss_kinds.cpp
+  int outputs, targets, width;
   ptrdiff_t stride;
 };
 

@@ -26,9 +26,9 @@ struct Engine<T>::Pass {
 };
 
 template <class T>
-Engine<T>::Engine(Network<T>& network, std::optional<Loss> loss)
+Engine<T>::Engine(Network<T>& network, std::optional<LossSpec> loss)
     : network_(network), table_(kernel_table()), kernels_(table_.of(T{})) {
-  if (loss) loss_.emplace(*loss, network.layer(network.size() - 1).applied());
+  if (loss) loss_.emplace(*loss, network.layer(network.size() - 1).applied(), network.outputs());
 }
 
 template <class T>
@@ -309,6 +309,19 @@ void Engine<T>::backward(T* input_gradient, const T* output_gradient, int count)
     team.run(static_cast<int>(plan_.rows.size()),
              [&](int worker, int i) { row_task(pass, worker, plan_.rows[i], nullptr); });
   });
+}
+
+template <class T>
+void Engine<T>::apply(OptimizerState<T>& optimizer, double learning_rate) {
+  optimizer.begin_step(learning_rate);
+  for (int i = 0; i < network_.size(); ++i) {
+    const std::size_t from = network_.offset(i);
+    const std::size_t to = i + 1 < network_.size() ? network_.offset(i + 1) : network_.parameters().size();
+    if (network_.trainable(i) && to > from)
+      optimizer.update(kernels_, network_.parameters().data() + from, network_.gradients().data() + from, from,
+                       to - from);
+  }
+  ++network_.updates;
 }
 
 template class Engine<float>;

@@ -20,7 +20,7 @@ namespace bpnative {
 template <class T>
 class Engine {
  public:
-  Engine(Network<T>& network, std::optional<Loss> loss);
+  Engine(Network<T>& network, std::optional<LossSpec> loss);
 
   // One update a minibatch of the order. losses[i]: the mean loss of minibatch i before its update. outputs: null, or
   // the network's outputs row by row of the order.
@@ -35,6 +35,8 @@ class Engine {
   void forward(T* outputs, const T* x, int count, bool training);
   // After forward(training): fills the network's gradients; input_gradient may be null.
   void backward(T* input_gradient, const T* output_gradient, int count);
+  // One update by what stands in the network's gradient buffer.
+  void apply(OptimizerState<T>& optimizer, double learning_rate);
 
  private:
   struct Pass;  // one batch on its way: what every slice and row task of it shares
