@@ -199,7 +199,7 @@ FUSED = [name for name in native.loss_names() if LOSSES[name].takes_logits_of in
 
 @pytest.mark.parametrize("loss", FUSED)
 def test_what_is_fused_equals_what_is_not(loss: str) -> None:
-    """A last softmax, sigmoid or exponential with its loss has the loss and gradients of the logits, and activated outputs."""
+    """A last activation fused with its loss gives the loss and gradients of the logits, and activated outputs."""
     fused = LOSSES[loss].takes_logits_of
     assert fused is not None
     rng = np.random.default_rng(59)
