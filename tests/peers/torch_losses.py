@@ -1,4 +1,4 @@
-"""Every loss of this library, with settings, beside PyTorch's: its own where it has one, else its formula in tensors."""
+"""Every loss of this library, with settings, beside PyTorch's own, or where it has none its formula in tensors."""
 
 from __future__ import annotations
 
@@ -99,8 +99,18 @@ def divergence(output: Any, target: Any) -> Any:
     return functional.kl_div(torch.log_softmax(output, dim=1), target, reduction="batchmean")
 
 
-def cosine(epsilon: float) -> Callable[[Any, Any], Any]:
-    return lambda output, target: (1 - functional.cosine_similarity(output, target, eps=epsilon)).mean()
+def cosine(output: Any, target: Any) -> Any:
+    return (1 - functional.cosine_similarity(output, target, eps=1e-8)).mean()
+
+
+def cosine_of_short(epsilon: float) -> Callable[[Any, Any], Any]:
+    """PyTorch's own takes the slope of a length below eps as if it were not clamped; this is the derivative."""
+
+    def loss(output: Any, target: Any) -> Any:
+        lengths = [x.norm(dim=1, keepdim=True).clamp_min(epsilon) for x in (output, target)]
+        return (1 - (output / lengths[0] * target / lengths[1]).sum(dim=1)).mean()
+
+    return loss
 
 
 LOSSES: dict[str, tuple[bp.losses.Loss, Callable[[Any, Any], Any]]] = {
@@ -114,8 +124,8 @@ LOSSES: dict[str, tuple[bp.losses.Loss, Callable[[Any, Any], Any]]] = {
     "poisson": (bp.Poisson(), torch.nn.PoissonNLLLoss()),
     "gaussian_nll": (bp.GaussianNLL(), gaussian(1e-6)),
     "gaussian_nll, epsilon": (bp.GaussianNLL(epsilon=0.1), gaussian(0.1)),
-    "cosine": (bp.Cosine(), cosine(1e-8)),
-    "cosine, epsilon": (bp.Cosine(epsilon=0.75), cosine(0.75)),
+    "cosine": (bp.Cosine(), cosine),
+    "cosine, epsilon": (bp.Cosine(epsilon=0.75), cosine_of_short(0.75)),
     "cross_entropy": (bp.CrossEntropy(), torch.nn.CrossEntropyLoss()),
     "cross_entropy, smoothing": (bp.CrossEntropy(label_smoothing=0.1), torch.nn.CrossEntropyLoss(label_smoothing=0.1)),
     "cross_entropy, weight": (bp.CrossEntropy(class_weight=CLASS_WEIGHT), classes(0.0, CLASS_WEIGHT)),
