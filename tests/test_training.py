@@ -70,9 +70,8 @@ def test_a_fit_follows_the_oracle(loss: str, optimizer: str, weighted: bool, dty
     trainer = bp.Trainer(network, loss=loss, optimizer=OPTIMIZERS[optimizer][0])
     history = trainer.fit(x, y, epochs=EPOCHS, batch_size=BATCH, sample_weight=given, shuffle=False, progress=False)
     assert trainer.step_count == EPOCHS * 7
-    assert relative_distance(wanted, oracle.parameters) > (5e-3 if loss == "focal" else 1e-2), (
-        "training must have moved them"
-    )
+    least = 5e-3 if loss == "focal" else 1e-2  # a quarter of the error squared is a small slope
+    assert relative_distance(wanted, oracle.parameters) > least, "training must have moved them"
     assert relative_distance(network.parameters, wanted) < FAR * eps
     np.testing.assert_allclose(history["loss"], losses, rtol=FAR * eps)
 
