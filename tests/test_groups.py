@@ -181,7 +181,7 @@ def test_a_callable_rate_of_a_group_is_checked():
 def test_the_private_module_checks_as_well(arguments, message):
     network = bp.mlp([4, 6, 5, 1], seed=2)
     with pytest.raises(ValueError, match=message):
-        bp._bpnative.Trainer(network._native, "mse", "sgd", *arguments)
+        bp._bpnative.Trainer(network._native, "mse", {}, "sgd", *arguments)
 
 
 def test_rates_of_the_private_module_have_a_column_a_group():

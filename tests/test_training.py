@@ -48,10 +48,15 @@ def follow(
     return training.network.parameters, epochs
 
 
+# Every optimizer with the three workhorses, every loss with two smooth optimizers. Where a loss has kinks or a rule goes
+# by signs, one rounding decides a step; those pairs are held together batch by batch in test_kernels_*.
+PAIRS = [(loss, name) for loss in ("mse", "cross_entropy", "binary_cross_entropy") for name in OPTIMIZERS]
+PAIRS += [(loss, name) for loss in native.loss_names() for name in ("SGD(momentum=0.9)", "Adam()")]
+
+
 @in_both_types
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@every_loss
+@pytest.mark.parametrize(("loss", "optimizer"), sorted(set(PAIRS)))
 def test_a_fit_follows_the_oracle(loss: str, optimizer: str, weighted: bool, dtype: str) -> None:
     """Six epochs of seven batches, the last one of an epoch smaller."""
     network, x, y, weight = problem(loss, dtype)
@@ -61,7 +66,8 @@ def test_a_fit_follows_the_oracle(loss: str, optimizer: str, weighted: bool, dty
     trainer = bp.Trainer(network, loss=loss, optimizer=OPTIMIZERS[optimizer])
     history = trainer.fit(x, y, epochs=EPOCHS, batch_size=BATCH, sample_weight=given, shuffle=False, progress=False)
     assert trainer.step_count == EPOCHS * 7
-    assert relative_distance(wanted, oracle.parameters) > 1e-2, "training must have moved them"
+    least = 5e-3 if loss == "focal" else 1e-2  # a quarter of the error squared is a small slope
+    assert relative_distance(wanted, oracle.parameters) > least, "training must have moved them"
     assert relative_distance(network.parameters, wanted) < FAR * eps
     np.testing.assert_allclose(history["loss"], losses, rtol=FAR * eps)
 

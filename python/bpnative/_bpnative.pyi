@@ -55,7 +55,8 @@ class Trainer:
     def __init__(
         self,
         network: Network,
-        loss: str,
+        loss: str | None,
+        loss_settings: Mapping[str, Sequence[float]],
         optimizer: str,
         groups: Sequence[Mapping[str, float]],
         group_of_layer: Sequence[int],
@@ -83,7 +84,11 @@ class Trainer:
         momentum: npt.NDArray[np.float64] | None = None,
     ) -> None: ...
     def update(
-        self, learning_rate: npt.NDArray[np.float64], clip_norm: float = 0.0, clip_value: float = 0.0
+        self,
+        learning_rate: npt.NDArray[np.float64],
+        clip_norm: float = 0.0,
+        clip_value: float = 0.0,
+        momentum: npt.NDArray[np.float64] | None = None,
     ) -> None: ...
     def gradients(
         self, gradient: _Floats, x: _Floats, y: _Floats | _Labels, sample_weight: _Floats | None
@@ -116,6 +121,7 @@ def loss(
     target: _Floats | _Labels,
     sample_weight: _Floats | None,
     name: str,
+    settings: Mapping[str, Sequence[float]],
     isa: str,
 ) -> float: ...
 def optimizer_states(name: str, settings: Mapping[str, float]) -> list[tuple[str, float]]: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from . import _bpnative
 from .layers import assign
 from .network import Network
 from .specification import Specification, check_count, check_number
+
+if TYPE_CHECKING:
+    from .losses_function import FunctionTrainer
 
 __all__ = ["EMA", "SWA", "Average", "Averaged"]
 
@@ -115,7 +118,7 @@ class Averaged:
     """The part of a trainer that looks after its average of weights."""
 
     network: Network
-    _native: _bpnative.Trainer
+    _native: _bpnative.Trainer | FunctionTrainer
     _average: Average | None
     _averaged = False
 

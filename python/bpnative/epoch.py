@@ -185,7 +185,7 @@ def train_epoch(
     n, done, step = len(order), 0, 0
     samples_a_step = batch_size * trainer.accumulate
     losses = np.empty(-(-n // samples_a_step))
-    meter = Meter(trainer.metrics)
+    meter = Meter(trainer.metrics, trainer.loss.compared_columns(network.output_size))
     most_steps = max(1, RUN_OUTPUTS // (samples_a_step * network.output_size)) if trainer.metrics else len(losses)
     while done < n and not trainer.stop_training:
         steps = min(trainer._pace.steps, most_steps, len(losses) - step)
@@ -222,7 +222,8 @@ def evaluate(trainer: Trainer, samples: Samples) -> dict[str, float]:
         {'loss': 1.0}
     """
     network = trainer.network
-    meter, total, n = Meter(trainer.metrics), 0.0, len(samples.x)
+    meter = Meter(trainer.metrics, trainer.loss.compared_columns(network.output_size))
+    total, n = 0.0, len(samples.x)
     rows = network._block_rows
     for start in range(0, n, rows):
         x, y = samples.x[start : start + rows], samples.y[start : start + rows]

@@ -220,7 +220,7 @@ def loss(
 
     Args:
         z: Outputs, (n, k); cross-entropies take logits.
-        target: (n, k); for cross-entropy also integer labels (n,).
+        target: (n, k), or as many columns as the loss says; for losses of classes also integer labels (n,).
         name: A name or an object such as ``bpnative.MSE()``, where the formulas are.
         sample_weight: (n,) or None.
         isa: See the module.
@@ -243,16 +243,19 @@ def loss(
     n, k = outputs.shape
     if n == 0:
         raise ValueError(f"expected z with at least one row, got shape {outputs.shape}")
+    if isinstance(chosen, losses.FunctionLoss):
+        raise TypeError(f"expected name as that of a native loss or its object, got {name!r}: call it yourself")
+    chosen.check_outputs(k)
     if by_label:
         check_shape("target", wanted, n)
         wanted = labels.class_labels(wanted, k, "target")
     else:
         wanted = arrays[1]
-        check_shape("target", wanted, n, k)
+        check_shape("target", wanted, n, chosen.target_columns(k))
     if weight is not None:
         check_shape("sample_weight", weight, n)
     dz, each = np.empty_like(outputs), np.empty(n, outputs.dtype)
-    value = _bpnative.loss(dz, each, outputs, wanted, weight, chosen.name, check_isa(isa))
+    value = _bpnative.loss(dz, each, outputs, wanted, weight, chosen.name, chosen.settings(), check_isa(isa))
     return LossGradient(value, dz, each)
 
 

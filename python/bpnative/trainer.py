@@ -17,7 +17,7 @@ from .history import History
 from .inputs import adapt_first
 from .layer_views import assign
 from .lbfgs import LBFGS
-from .losses import Loss
+from .losses import FunctionLoss, FunctionTrainer, Loss, LossLike
 from .meter import bind_all
 from .metrics import MetricLike
 from .network import Network
@@ -35,7 +35,8 @@ class Trainer(Averaged):
 
     Args:
         network: The network; it is changed in place.
-        loss: ``"mse"``, ``"cross_entropy"``, ``"binary_cross_entropy"`` or an object of `bpnative.losses`.
+        loss: A name such as ``"mse"`` or ``"cross_entropy"``, an object of `bpnative.losses`, or a callable(output,
+            target) -> (loss, output_gradient), see `bpnative.FunctionLoss`.
         optimizer: A name of `bpnative.optimizers`, ``"lbfgs"``, or an object such as ``bp.Adam(learning_rate=1e-3)``.
         metrics: Reported beside the loss: ``"accuracy"``, ``"mse"``, ``"mae"``, ``"r2"``, objects of
             `bpnative.metrics`, or ``callable(output, target) -> float``.
@@ -73,7 +74,7 @@ class Trainer(Averaged):
     def __init__(
         self,
         network: Network,
-        loss: str | Loss,
+        loss: LossLike,
         optimizer: str | Optimizer | LBFGS = "adam",
         *,
         metrics: Iterable[MetricLike] = (),
@@ -87,7 +88,7 @@ class Trainer(Averaged):
         if not isinstance(network, Network):
             raise TypeError(f"expected network as a bpnative.Network, got {network!r} ({type(network).__name__})")
         self.network = network
-        self.loss = losses.get(loss)
+        self.loss: Loss = losses.get(loss)
         self._average = check_average(average)
         self._set_optimizer(lbfgs.get(optimizer))
         stepping = lbfgs.native_of(self._optimizer)
@@ -106,7 +107,10 @@ class Trainer(Averaged):
         self._data = data.Checker(network.input_size, network.output_size, network.dtype, self.loss, network.codes)
         averaging = None if self._average is None else self._average.settings()
         of_groups = self._groups.settings, [self._groups.of_layer[layer] for layer in network.owners]
-        self._native = _bpnative.Trainer(network._native, self.loss.name, stepping.native_name, *of_groups, averaging)
+        own = self.loss if isinstance(self.loss, FunctionLoss) else None
+        of_loss = None if own else self.loss.name, self.loss.settings()
+        native = _bpnative.Trainer(network._native, *of_loss, stepping.native_name, *of_groups, averaging)
+        self._native: _bpnative.Trainer | FunctionTrainer = FunctionTrainer(network, own, native) if own else native
         self.history = History()
         self.stop_training = False
         self._pace = Pace()
@@ -310,8 +314,10 @@ class Trainer(Averaged):
 
     def _check_metrics(self, samples: data.Samples | None) -> None:
         if samples is not None:
+            n_outputs = self.network.output_size
+            compared = self.loss.compared_columns(n_outputs)
             for metric in self.metrics:
-                metric.check(samples.y, self.network.output_size)
+                metric.check(samples.y, n_outputs if compared is None else len(compared))
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -213,28 +213,30 @@ void activation_derivative(py::array dz, const py::array& dy, const py::array& z
 }
 
 double loss(py::array dz, py::array losses, const py::array& z, const py::array& target,
-            const py::object& sample_weight, const std::string& name, const std::string& isa) {
+            const py::object& sample_weight, const std::string& name, const LossSettings& settings,
+            const std::string& isa) {
   return by_dtype(z, [&](auto zero) {
     using T = decltype(zero);
     const Kernels<T>& kernels = kernel_table(isa).of(zero);
     const T* rows = input<T>(z, "z", {kAny, kAny});
     const int count = int_size(z.shape(0), "rows"), outputs = int_size(z.shape(1), "columns");
+    if (count == 0 || outputs == 0) fail_value("a loss needs at least one row and one column");
+    const LossSpec spec{loss_of(name), settings};
+    const LossFunction<T> function(spec, {}, outputs);
     Samples<T> samples;
     samples.count = count;
     if (target.ndim() == 1)
       samples.labels = input<std::int32_t>(target, "target", {count});
     else
-      samples.target = input<T>(target, "target", {count, outputs});
+      samples.target = input<T>(target, "target", {count, function.targets()});
     samples.weight = optional_input<T>(sample_weight, "sample_weight", {count});
     T* to_dz = output<T>(dz, "dz", {count, outputs});
     T* to_losses = output<T>(losses, "losses", {count});
-    const LossFunction<T> function(loss_of(name), {});
-    if (samples.labels && loss_of(name) != Loss::cross_entropy) fail_value("only cross_entropy takes labels");
+    if (samples.labels && !takes_labels(spec.kind)) fail_value("this loss takes no labels");
     for (int i = 0; samples.labels && i < count; ++i)
       if (samples.labels[i] < 0 || samples.labels[i] >= outputs)
         fail_value("labels must be from 0 to " + std::to_string(outputs - 1) + ", got " +
                    std::to_string(samples.labels[i]) + " in row " + std::to_string(i));
-    if (count == 0 || outputs == 0) fail_value("a loss needs at least one row and one column");
     double sum = 0;
     compute([&] {
       Sliced<T> in(kernels, count, outputs), gradient(kernels, count, outputs);
@@ -320,7 +322,7 @@ void bind_kernels(py::module_& module) {
   module.def("activation_derivative", activation_derivative, py::arg("dz"), py::arg("dy"), py::arg("z"),
              py::arg("name"), py::arg("parameter"), py::arg("isa"));
   module.def("loss", loss, py::arg("dz"), py::arg("losses"), py::arg("z"), py::arg("target"),
-             py::arg("sample_weight").none(true), py::arg("name"), py::arg("isa"));
+             py::arg("sample_weight").none(true), py::arg("name"), py::arg("settings"), py::arg("isa"));
   module.def("optimizer_states", optimizer_states, py::arg("name"), py::arg("settings"));
   module.def("optimizer_update", optimizer_update, py::arg("name"), py::arg("weight"), py::arg("gradient"),
              py::arg("states"), py::arg("settings"), py::arg("step"), py::arg("learning_rate"), py::arg("isa"));

@@ -11,13 +11,15 @@ template <class T>
 struct TrainerOf {
   using Element = T;
   NetworkOf<T>& own;
-  Loss loss;
+  std::optional<LossSpec> loss;  // none: the loss is the caller's own, who calls update()
+  int targets = 0;
   OptimizerState<T> optimizer;
   Engine<T> training, evaluating;
 
-  TrainerOf(NetworkOf<T>& network, Loss of_loss, const OptimizerSettings& settings)
+  TrainerOf(NetworkOf<T>& network, const std::optional<LossSpec>& of_loss, const OptimizerSettings& settings)
       : own(network),
         loss(of_loss),
+        targets(of_loss ? loss_numbers<T>(*of_loss, network.network.outputs()).targets : 0),
         optimizer(settings, network.network),
         training(network.network, of_loss),
         evaluating(network.network, of_loss) {}
@@ -49,17 +51,19 @@ Averaging averaging_of(const py::object& average) {
   return {true, -1, start, static_cast<std::int64_t>(number("every", 1, kMost))};
 }
 
-std::unique_ptr<AnyTrainer> make_trainer(const py::object& network, const std::string& loss,
-                                         const std::string& optimizer,
+std::unique_ptr<AnyTrainer> make_trainer(const py::object& network, const std::optional<std::string>& loss,
+                                         const LossSettings& loss_settings, const std::string& optimizer,
                                          const std::vector<std::map<std::string, double>>& groups,
                                          const std::vector<int>& group_of_layer, const py::object& average) {
+  std::optional<LossSpec> spec;
+  if (loss) spec = LossSpec{loss_of(*loss), loss_settings};
   auto any = std::make_unique<AnyTrainer>();
   any->network = network;
   const OptimizerSettings settings{optimizer_of(optimizer), groups, group_of_layer, averaging_of(average)};
   network.cast<AnyNetwork&>().visit([&](auto& own) {
     using T = typename std::decay_t<decltype(own)>::Element;
     // Not while another thread trains: a buffer of averages starts as a copy of the weights.
-    compute(own.network, [&] { any->of = std::make_unique<TrainerOf<T>>(own, loss_of(loss), settings); });
+    compute(own.network, [&] { any->of = std::make_unique<TrainerOf<T>>(own, spec, settings); });
   });
   return any;
 }
@@ -78,17 +82,18 @@ void check_labels(const Samples<T>& samples, int classes) {
 
 // x, targets and weights of n rows, checked against the network.
 template <class T>
-Samples<T> samples_of(Network<T>& network, Loss loss, const py::array& x, const py::array& y,
-                      const py::object& sample_weight) {
+Samples<T> samples_of(TrainerOf<T>& trainer, const py::array& x, const py::array& y, const py::object& sample_weight) {
+  const Network<T>& network = trainer.own.network;
+  if (!trainer.loss) fail_value("this trainer was made without a loss: it has update() alone");
   Samples<T> samples;
   samples.x = input<T>(x, "x", {kAny, network.inputs()});
   samples.count = x.shape(0);
   if (y.ndim() == 1) {
-    if (loss != Loss::cross_entropy) fail_value("only cross_entropy takes labels; y must have a column an output");
+    if (!takes_labels(trainer.loss->kind)) fail_value("this loss takes no labels; y must have columns");
     if (network.outputs() > 1 << 24) fail_value("labels are told apart up to 2^24 classes; give y as rows instead");
     samples.labels = input<std::int32_t>(y, "y", {x.shape(0)});
   } else {
-    samples.target = input<T>(y, "y", {x.shape(0), network.outputs()});
+    samples.target = input<T>(y, "y", {x.shape(0), trainer.targets});
   }
   samples.weight = optional_input<T>(sample_weight, "sample_weight", {x.shape(0)});
   if (samples.count == 0) fail_value("there are no rows: x has shape " + shape_text({0, network.inputs()}));
@@ -99,6 +104,14 @@ template <class T>
 void check_not_swapped(const TrainerOf<T>& trainer) {
   if (trainer.optimizer.average.swapped())
     fail_value("the averaged weights are in the network: train after the block of trainer.averaged()");
+}
+
+template <class T>
+const double* momentum_of(const TrainerOf<T>& trainer, const py::object& momentum, py::ssize_t steps) {
+  const double* values = optional_input<double>(momentum, "momentum", {steps});
+  if (values && !trainer.optimizer.takes_momentum())
+    fail_value("this optimizer has no momentum that a schedule could change");
+  return values;
 }
 
 StepSettings step_settings(py::ssize_t batch_size, py::ssize_t accumulate, double clip_norm, double clip_value) {
@@ -120,7 +133,7 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
   any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
-    Samples<T> samples = samples_of<T>(network, trainer.loss, x, y, sample_weight);
+    Samples<T> samples = samples_of<T>(trainer, x, y, sample_weight);
     const std::int64_t rows = samples.count;
     samples.order = input<std::int64_t>(order, "order", {kAny});
     samples.count = order.shape(0);
@@ -137,9 +150,7 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
     const int groups = trainer.optimizer.groups();
     const double* rates = groups == 1 ? input<double>(learning_rate, "learning_rate", {steps})
                                       : input<double>(learning_rate, "learning_rate", {steps, groups});
-    const double* momenta = optional_input<double>(momentum, "momentum", {steps});
-    if (momenta && !trainer.optimizer.takes_momentum())
-      fail_value("this optimizer has no momentum that a schedule could change");
+    const double* momenta = momentum_of(trainer, momentum, steps);
     compute(network, [&] {
       check_not_swapped(trainer);
       trainer.training.train(loss, out, trainer.optimizer, samples, rates, momenta, settings);
@@ -147,13 +158,15 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
   });
 }
 
-void update(AnyTrainer& any, const py::array& learning_rate, double clip_norm, double clip_value) {
+void update(AnyTrainer& any, const py::array& learning_rate, double clip_norm, double clip_value,
+            const py::object& momentum) {
   any.visit([&](auto& trainer) {
     const StepSettings settings = step_settings(1, 1, clip_norm, clip_value);
     const double* rates = input<double>(learning_rate, "learning_rate", {trainer.optimizer.groups()});
+    const double* own_momentum = momentum_of(trainer, momentum, 1);
     compute(trainer.own.network, [&] {
       check_not_swapped(trainer);
-      trainer.training.update(trainer.optimizer, rates, settings);
+      trainer.training.update(trainer.optimizer, rates, own_momentum, settings);
     });
   });
 }
@@ -162,7 +175,7 @@ double gradients(AnyTrainer& any, py::array gradient, const py::array& x, const 
                  const py::object& sample_weight) {
   return any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
-    const Samples<T> samples = samples_of<T>(trainer.own.network, trainer.loss, x, y, sample_weight);
+    const Samples<T> samples = samples_of<T>(trainer, x, y, sample_weight);
     int_size(samples.count, "the number of rows");
     check_labels(samples, trainer.own.network.outputs());
     Network<T>& network = trainer.own.network;
@@ -181,7 +194,7 @@ double evaluate(AnyTrainer& any, const py::object& outputs, const py::array& x, 
   return any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
-    const Samples<T> samples = samples_of<T>(network, trainer.loss, x, y, sample_weight);
+    const Samples<T> samples = samples_of<T>(trainer, x, y, sample_weight);
     int_size(samples.count, "the number of rows");
     check_labels(samples, network.outputs());
     T* out = optional_output<T>(outputs, "outputs", {x.shape(0), network.outputs()});
@@ -220,8 +233,8 @@ void swap_average(AnyTrainer& any) {
 
 void bind_trainer(py::module_& module) {
   py::class_<AnyTrainer>(module, "Trainer")
-      .def(py::init(&make_trainer), py::arg("network"), py::arg("loss"), py::arg("optimizer"), py::arg("groups"),
-           py::arg("group_of_layer"), py::arg("average").none(true))
+      .def(py::init(&make_trainer), py::arg("network"), py::arg("loss").none(true), py::arg("loss_settings"),
+           py::arg("optimizer"), py::arg("groups"), py::arg("group_of_layer"), py::arg("average").none(true))
       .def_property_readonly("state", state)
       .def_property_readonly("average", average)
       .def("swap_average", swap_average)
@@ -242,7 +255,8 @@ void bind_trainer(py::module_& module) {
            py::arg("sample_weight").none(true), py::arg("order"), py::arg("learning_rate"), py::arg("batch_size"),
            py::arg("accumulate") = 1, py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0,
            py::arg("momentum").none(true) = py::none())
-      .def("update", update, py::arg("learning_rate"), py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0)
+      .def("update", update, py::arg("learning_rate"), py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0,
+           py::arg("momentum").none(true) = py::none())
       .def("gradients", gradients, py::arg("gradient"), py::arg("x"), py::arg("y"), py::arg("sample_weight").none(true))
       .def("evaluate", evaluate, py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
            py::arg("sample_weight").none(true));

@@ -14,10 +14,12 @@
   X(hard_sigmoid, output) X(elu, output) X(selu, output) X(celu, output) X(exponential, output)             \
   X(tanh, output) X(sigmoid, output) X(softsign, slope) X(softplus, slope) X(gelu, slope)                   \
   X(gelu_tanh, slope) X(silu, slope) X(mish, slope) X(softmax, column) X(log_softmax, column)
-// clang-format on
-#define BPN_LOSSES(X) X(mse) X(cross_entropy) X(binary_cross_entropy)
+#define BPN_LOSSES(X)                                                                                       \
+  X(mse) X(cross_entropy) X(binary_cross_entropy) X(mae) X(huber) X(log_cosh) X(quantile) X(poisson)        \
+  X(gaussian_nll) X(cosine) X(hinge) X(squared_hinge) X(focal) X(categorical_focal) X(kl_divergence)
 #define BPN_OPTIMIZERS(X) \
   X(sgd) X(adam) X(adamw) X(amsgrad) X(nadam) X(radam) X(adamax) X(rmsprop) X(adagrad) X(adadelta) X(lion) X(rprop)
+// clang-format on
 
 namespace bpnative {
 
@@ -88,10 +90,12 @@ struct LossArguments {
   T* dz;            // [outputs x width]: scale * d loss / d z
   T* losses;        // [width]: the loss of each sample, not scaled
   const T* z;       // [outputs x width]: the network's outputs (logits for the cross entropies)
-  const T* target;  // [outputs x width], or null where labels are given
+  const T* target;  // [targets x width], or null where labels are given
   const T* labels;  // [width]: class numbers, or null
   const T* scale;   // [width]: sample weight / batch size; zero in the padding
-  int outputs, width;
+  const T* vector;  // weights of classes or of positive targets [outputs], levels of quantiles; null: all weights 1
+  T settings[2];    // in the order of nn/loss_kinds.cpp
+  int outputs, targets, width;
   ptrdiff_t stride;
 };
 

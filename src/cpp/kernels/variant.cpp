@@ -6,6 +6,7 @@
 #include "kernels/few.h"
 #include "kernels/gemm.h"
 #include "kernels/loss.h"
+#include "kernels/loss_regression.h"
 #include "kernels/noise.h"
 #include "kernels/norm.h"
 #include "kernels/optim.h"
