@@ -3,7 +3,7 @@
 //   gelu z P(z), P the normal distribution | gelu_tanh z sigmoid(c (z + 0.044715 z^3)), c = 2 sqrt(2 / pi)
 //   silu z sigmoid(z) | mish z tanh(ln(1 + e^z)) | softplus ln(1 + e^(b z)) / b | softsign z / (1 + |z|)
 // All are made of e^-|z|, never of e^|z|, so nothing overflows and the tails keep their digits. Called by
-// activations.h. Measured bounds: values within 5 units of the last place (gelu 12, in its tail), kept slopes within 6
+// activations.h. Measured bounds: values within 5 units of the last place (gelu 12, in its tail), kept slopes within 7
 // roundings of the larger of 1 and |f'|; tests hold 8 epsilons of a value, which are up to 16 units.
 #ifndef BPNATIVE_KERNELS_ACTIVATIONS_SMOOTH_H_
 #define BPNATIVE_KERNELS_ACTIVATIONS_SMOOTH_H_
