@@ -152,8 +152,9 @@ def mish(z: Array) -> Array:
 
 def mish_derivative(z: Array) -> Array:
     """tanh(s) + z (1 - tanh^2 s) sigmoid(z) with s = softplus(z)."""
-    bent = np.tanh(softplus(z))
-    return bent + z * (1 - bent * bent) * sigmoid(z)
+    wide = extended(z)
+    bent = np.tanh(softplus(wide))
+    return (bent + wide * (1 - bent * bent) * sigmoid(wide)).astype(z.dtype)
 
 
 def exponential_unit(z: Array, alpha: float, stretch: float = 1.0) -> Array:

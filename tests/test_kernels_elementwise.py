@@ -166,6 +166,21 @@ def test_limits(isa: str, dtype: str) -> None:
 
 @on_every_isa
 @in_both_types
+def test_tails_keep_their_digits(isa: str, dtype: str) -> None:
+    """Nearly down to the smallest normal number, where assert_close alone would take zero for an answer."""
+    rng, kind = np.random.default_rng(27), np.finfo(dtype)
+    for name in ("exponential", "gelu", "gelu_tanh", "silu", "mish", "softplus"):
+        ends = -800.0 * rng.random(20_000) ** 3  # beyond the end of every tail, most near zero
+        z = np.sort(ends).astype(dtype)[None]
+        wanted = ACTIVATIONS[name].value(z.astype(np.float64), 1.0)
+        normal_size = np.abs(wanted) > 1e3 * float(kind.tiny)  # the oracle's own e^z is normal there
+        error = np.abs(value(name, z, 1.0, isa) - wanted)[normal_size]
+        assert normal_size.sum() > 3_000
+        assert np.all(error <= 8 * float(kind.eps) * np.abs(wanted[normal_size])), name
+
+
+@on_every_isa
+@in_both_types
 def test_slopes_that_are_kept_have_all_their_digits(isa: str, dtype: str) -> None:
     """Far from zero as well, where 1 - y would have lost them."""
     z = np.concatenate([np.linspace(-80, 20, 5_001), -(10.0 ** np.linspace(-20, 1.9, 301))]).astype(dtype)[None]

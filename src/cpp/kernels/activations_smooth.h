@@ -3,8 +3,8 @@
 //   gelu z P(z), P the normal distribution | gelu_tanh z sigmoid(c (z + 0.044715 z^3)), c = 2 sqrt(2 / pi)
 //   silu z sigmoid(z) | mish z tanh(ln(1 + e^z)) | softplus ln(1 + e^(b z)) / b | softsign z / (1 + |z|)
 // All are made of e^-|z|, never of e^|z|, so nothing overflows and the tails keep their digits. Called by
-// activations.h. Bounds in units of the last place, by tests: values 4, gelu, gelu_tanh and mish 8; slopes 8 of the
-// larger of 1 and |f'|.
+// activations.h. Measured bounds: values within 5 units of the last place (gelu 12, in its tail), kept slopes within 7
+// roundings of the larger of 1 and |f'|; tests hold 8 epsilons of a value, which are up to 16 units.
 #ifndef BPNATIVE_KERNELS_ACTIVATIONS_SMOOTH_H_
 #define BPNATIVE_KERNELS_ACTIVATIONS_SMOOTH_H_
 
@@ -42,14 +42,13 @@ struct gelu_activation {
     const V<T> low = select<T>(z < -end, -end, z);  // a NaN stays
     const V<T> inside = select<T>(low > end, end, low);
     const V<T> a = magnitude_of<T>(inside);
-    const V<T> square = a * a, half = broadcast<T>(static_cast<T>(-0.5));
-    const V<T> by_square = exp<T>(square * half);
-    const V<T> e = fma(by_square, half * product_rounding<T>(a, a, square), by_square);
-    const V<T> scaled = scaled_tail(a), tail = e * scaled;
+    const V<T> square = a * a, half = broadcast<T>(static_cast<T>(0.5));
+    const Decay<T> d = decay<T>(half * square, half * product_rounding<T>(a, a, square), inside);
+    const V<T> scaled = scaled_tail(a), tail = d.e * scaled;
     const I<T> negative = z < V<T>{};
     const V<T> p = select<T>(negative, tail, broadcast<T>(1) - tail);
-    slope = fma(inside * e, broadcast<T>(static_cast<T>(0.39894228040143267794)), p);
-    return select<T>(negative, low * scaled * e, low * p);  // the tail alone would be subnormal before z times it is
+    slope = fma(d.times_factor, broadcast<T>(static_cast<T>(0.39894228040143267794)), p);
+    return select<T>(negative, d.times_factor * scaled, low * p);
   }
 };
 

@@ -137,11 +137,20 @@ BPN_INLINE V<T> log(V<T> x) {
   return select<T>(x == x, y, x);
 }
 
-// ln(1 + u) for 0 <= u <= 1: the rounding of 1 + u is put back.
+// ln(1 + u) for 0 <= u <= 1, within 3 units: 2 atanh(s) with s = u / (2 + u), which keeps the digits of a small u.
+BPN_INLINE V<float> log1p_tail(V<float> w) {  // as atanh_tail, for w up to 1/9
+  constexpr float c[] = {2.f / 15, 2.f / 13, 2.f / 11, 2.f / 9, 2.f / 7, 2.f / 5, 2.f / 3};
+  return polynomial<float>(w, c);
+}
+BPN_INLINE V<double> log1p_tail(V<double> w) {
+  constexpr double c[] = {2. / 33, 2. / 31, 2. / 29, 2. / 27, 2. / 25, 2. / 23, 2. / 21, 2. / 19,
+                          2. / 17, 2. / 15, 2. / 13, 2. / 11, 2. / 9,  2. / 7,  2. / 5,  2. / 3};
+  return polynomial<double>(w, c);
+}
 template <class T>
 BPN_INLINE V<T> log1p_unit(V<T> u) {
-  const V<T> sum = broadcast<T>(1) + u;
-  return log<T>(sum) + (u - (sum - broadcast<T>(1))) / sum;
+  const V<T> s = u / (u + broadcast<T>(2)), w = s * s;
+  return fma(s * w, log1p_tail(w), s + s);
 }
 
 // ln(1 + e^x) without overflow.
