@@ -48,8 +48,8 @@ def follow(
     return training.network.parameters, epochs
 
 
-# Every optimizer with the three workhorses, every loss with two smooth optimizers. Where a loss has kinks or a rule goes
-# by signs, one rounding decides a step; those pairs are held together batch by batch in test_kernels_*.
+# Every optimizer with the three workhorses, every loss with two smooth optimizers. Where a loss has kinks or a rule
+# goes by signs, one rounding decides a step; those pairs are held together batch by batch in test_kernels_*.
 PAIRS = [(loss, name) for loss in ("mse", "cross_entropy", "binary_cross_entropy") for name in OPTIMIZERS]
 PAIRS += [(loss, name) for loss in native.loss_names() for name in ("SGD(momentum=0.9)", "Adam()")]
 
