@@ -27,6 +27,7 @@ from . import activations, datasets, initializers, kernels, losses, metrics, opt
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
 from .history import History
+from .io.model import load
 from .layers import Dense
 from .losses import MSE, BinaryCrossEntropy, CrossEntropy
 from .multilayer import mlp
@@ -53,6 +54,7 @@ __all__ = [
     "get_num_threads",
     "initializers",
     "kernels",
+    "load",
     "losses",
     "metrics",
     "mlp",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _bpnative, data, initializers
+from .io.atomic import PathLike
 from .layers import Dense, Layer, assign
 from .names import unknown_name
 from .seeds import Seed, check_seed, weight_generators
@@ -135,6 +136,24 @@ class Network:
     def gradients(self, values: npt.ArrayLike) -> None:
         assign(self._gradients, values, "gradients")
 
+    @property
+    def tensors(self) -> dict[str, Array]:
+        """Every tensor by name, as in a model file: ``"layers.0.weight"``, …; views into `parameters`."""
+        return {
+            f"layers.{index}.{tensor}": self._parameters[offset : offset + int(np.prod(shape))].reshape(shape)
+            for index, tensor, offset, shape in self._native.tensors
+        }
+
+    def save(self, path: PathLike) -> None:
+        """Write the network to a safetensors file, all or nothing; `bpnative.load` reads it.
+
+        Raises:
+            OSError: The file can't be written; the old one is untouched.
+        """
+        from .io import model
+
+        model.save(self, path)
+
     def predict(self, X: npt.ArrayLike) -> Array:
         """The outputs for each row of X, after the last activation.
 
@@ -256,8 +275,9 @@ class Network:
         layers = [layer.specification for layer in self.layers]
         return f"Network({layers}, input_size={self.input_size}{dtype}{seed})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        state = {
+    def state(self) -> dict[str, Any]:
+        """All that `from_state` makes the network from: settings, specifications, a copy of the parameters."""
+        return {
             "version": STATE_VERSION,
             "layers": [layer.specification.without_values() for layer in self.layers],
             "input_size": self.input_size,
@@ -266,7 +286,19 @@ class Network:
             "training_seed": self._training_seed,
             "parameters": self.parameters.copy(),
         }
-        return _restore, (type(self), state)
+
+    @classmethod
+    def from_state(cls, state: Any) -> Network:
+        """The network of a `state`, every part checked before memory is taken.
+
+        Raises:
+            TypeError: A part has the wrong type.
+            ValueError: Parts are missing, wrong, or don't fit each other.
+        """
+        return _restore(cls, state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.state())
 
 
 def _restore(kind: type[Network], state: Any) -> Network:
