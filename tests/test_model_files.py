@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bpnative as bp
-from bpnative.io import description, model, safetensors
+from bpnative.io import description, model, safetensors, values
 from bpnative.specification import Specification
 
 X = np.random.default_rng(0).standard_normal((9, 4))
@@ -146,3 +146,23 @@ def test_the_description_is_small_and_plain():
         "bias_initializer": "zeros",
         "trainable": True,
     }
+
+
+# ---- values --------------------------------------------------------------------------------------------------------
+def test_plain_values_come_back():
+    value = {
+        "numbers": [1, 2**80, -0.0, float("nan"), float("inf"), True, None],
+        "tuple": (1, ("a", [])),
+        "arrays": [np.arange(3, dtype=np.int8), np.ones((2, 0))],
+        "scalar": np.float32(0.1),
+        3: "whole",
+    }
+    tensors = {}
+    again = values.unpack(json.loads(json.dumps(values.pack(value, "v", tensors))), tensors)
+    assert repr(again) == repr(value)
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, {"a": print}, {(1, 2): 3}, np.array(["a"]), 1j])
+def test_other_values_are_refused(value):
+    with pytest.raises(TypeError, match="can't be written"):
+        values.pack(value, "v", {})

@@ -16,8 +16,10 @@ from .callbacks import Callback, Run, end_all
 from .data import Samples, sample_order
 from .history import History
 from .meter import Meter
+from .metrics import Metric
 
 if TYPE_CHECKING:
+    from .checkpoint import Keeper
     from .trainer import Trainer
 
 Array = npt.NDArray[Any]
@@ -49,6 +51,26 @@ class Pace:
         self.steps = max(1, min(wanted, 64 * steps))
 
 
+class Position:
+    """Where an epoch stands: the order of its samples, and the losses and metrics of the steps so far.
+
+    Example:
+        >>> position = Position(0, 5, None, 2, [])
+        >>> position.order.tolist(), len(position.losses), position.done
+        ([0, 1, 2, 3, 4], 3, 0)
+    """
+
+    def __init__(
+        self, epoch: int, n: int, generator: np.random.Generator | None, batch_size: int, metrics: Sequence[Metric]
+    ) -> None:
+        self.epoch, self.generator = epoch, generator
+        self.generator_state = generator.bit_generator.state if generator else None  # as it was before the order
+        self.order = sample_order(n, generator)
+        self.done = self.step = 0
+        self.losses = np.empty(-(-n // batch_size))
+        self.meter = Meter(metrics)
+
+
 def run_epochs(
     trainer: Trainer,
     samples: Samples,
@@ -57,8 +79,11 @@ def run_epochs(
     batch_size: int,
     generator: np.random.Generator | None,
     callbacks: Sequence[Callback],
+    keeper: Keeper | None = None,
 ) -> History:
     """The epochs of one `fit`, on data that were checked: trains, validates, keeps the history, calls the callbacks.
+
+    With a keeper the run goes on from its checkpoint, and is written to it.
 
     Example:
         >>> import bpnative as bp
@@ -70,33 +95,37 @@ def run_epochs(
     names = ["loss", *(metric.name for metric in trainer.metrics)]
     columns = names if validation is None else [*names, *(f"val_{name}" for name in names)]
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": generator is not None}
-    trainer.history = history = History(columns, settings | _params(trainer, samples))
+    trainer.history = History(columns, settings | _params(trainer, samples))
     trainer.stop_training = False
     begun: list[Callback] = []
     try:
         for callback in callbacks:
             callback.on_train_begin(trainer)
             begun.append(callback)
-        for epoch in range(epochs):
+        for epoch in range(keeper.start() if keeper else 0, epochs):
+            if trainer.stop_training:
+                break
             start = time.perf_counter()
             for callback in callbacks:
                 callback.on_epoch_begin(trainer, epoch)
-            order = sample_order(len(samples.x), generator)
-            logs = train_epoch(trainer, epoch, samples, order, batch_size, callbacks)
+            position = Position(epoch, len(samples.x), generator, batch_size, trainer.metrics)
+            if keeper:
+                keeper.begin_epoch(position)
+            logs = train_epoch(trainer, position, samples, batch_size, callbacks, keeper)
             if validation is not None:
                 logs |= {f"val_{name}": value for name, value in evaluate(trainer, validation).items()}
-            history.append(epoch, logs, time.perf_counter() - start)
+            trainer.history.append(epoch, logs, time.perf_counter() - start)
             for callback in callbacks:
                 callback.on_epoch_end(trainer, epoch, logs)
-            if trainer.stop_training:
-                break
+            if keeper:
+                keeper.end_epoch(epoch)
     except BaseException:
-        history.interrupted = True
+        trainer.history.interrupted = True
         end_all(begun, trainer)
         raise
     for callback in callbacks:
         callback.on_train_end(trainer)
-    return history
+    return trainer.history
 
 
 def _params(trainer: Trainer, samples: Samples) -> dict[str, Any]:
@@ -118,13 +147,13 @@ def _params(trainer: Trainer, samples: Samples) -> dict[str, Any]:
 
 def train_epoch(
     trainer: Trainer,
-    epoch: int,
+    position: Position,
     samples: Samples,
-    order: npt.NDArray[np.int64],
     batch_size: int,
     callbacks: Sequence[Callback],
+    keeper: Keeper | None = None,
 ) -> dict[str, float]:
-    """Train on the samples in this order; the mean loss and the metrics of what was seen.
+    """Train on the samples from this position on; the mean loss and the metrics of the epoch.
 
     Between native calls Python hears Ctrl-C and calls `Callback.on_run_end`; ``trainer.stop_training`` ends the epoch.
 
@@ -132,13 +161,12 @@ def train_epoch(
         >>> import bpnative as bp
         >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
         >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
-        >>> list(train_epoch(trainer, 0, samples, np.arange(4), 2, []))
+        >>> list(train_epoch(trainer, Position(0, 4, None, 2, []), samples, 2, []))
         ['loss']
     """
     native, network = trainer._native, trainer.network
-    n, done, step = len(order), 0, 0
-    losses = np.empty(-(-n // batch_size))
-    meter = Meter(trainer.metrics)
+    order, losses, meter, n = position.order, position.losses, position.meter, len(position.order)
+    done, step = position.done, position.step
     most_steps = max(1, RUN_OUTPUTS // (batch_size * network.output_size)) if trainer.metrics else len(losses)
     while done < n and not trainer.stop_training:
         steps = min(trainer._pace.steps, most_steps, len(losses) - step)
@@ -150,13 +178,15 @@ def train_epoch(
         start = time.perf_counter()
         native.train(part_losses, outputs, samples.x, samples.y, samples.weight, part, rates, batch_size)
         trainer._pace.measured(steps, time.perf_counter() - start)
-        done, step = done + len(part), step + steps
+        position.done, position.step = done, step = done + len(part), step + steps
         if outputs is not None:
             meter.update(outputs, samples.y[part], None if samples.weight is None else samples.weight[part])
         if callbacks:
-            run = Run(epoch, first_step, part_losses, rates, done, n)
+            run = Run(position.epoch, first_step, part_losses, rates, done, n)
             for callback in callbacks:
                 callback.on_run_end(trainer, run)
+        if keeper:
+            keeper.end_run(position)
     # One sum over the whole epoch: its bits must not depend on how time cut the epoch into runs.
     total = float(losses[: step - 1].sum()) * batch_size + float(losses[step - 1]) * (done - (step - 1) * batch_size)
     return {"loss": total / done, **meter.results()}

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _bpnative, data, losses, optimizers
+from . import _bpnative, data, losses, optimizers, trainer_files
 from .callbacks import Callback, gather
+from .checkpoint import Keeper
 from .epoch import Pace, evaluate, run_epochs
 from .history import History
+from .io.atomic import PathLike
 from .layers import assign
 from .losses import Loss
 from .meter import bind_all
@@ -20,7 +22,7 @@ from .metrics import MetricLike
 from .network import Network
 from .optimizers import LearningRate, Optimizer
 from .seeds import Seed, check_seed
-from .specification import check_count, check_flag
+from .specification import check_count, check_flag, check_number
 
 Array = npt.NDArray[Any]
 
@@ -129,6 +131,8 @@ class Trainer:
         shuffle: bool = True,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
+        checkpoint: PathLike | None = None,
+        checkpoint_every: float = 60.0,
     ) -> History:
         """Train for some epochs; a further call goes on where the last one ended, optimizer state included.
 
@@ -147,6 +151,10 @@ class Trainer:
             shuffle: Whether each epoch takes the samples in a new random order.
             callbacks: Objects of `bpnative.Callback`.
             progress: One line an epoch: True prints, False doesn't, None does where standard output is a terminal.
+            checkpoint: A file that the run is written to, and goes on from where it is there, in the middle of an epoch
+                too: whatever killed the run, it ends with the same bits as one never stopped. More epochs than before
+                go on; any other setting must be as in the file.
+            checkpoint_every: The most seconds between two writes; each epoch's end is written as well.
 
         Returns:
             The history: a dict of lists, a number an epoch.
@@ -168,7 +176,43 @@ class Trainer:
         validation = self._data.validation(validation_data)
         self._check_metrics(samples)
         self._check_metrics(validation)
-        return run_epochs(self, samples, validation, epochs, batch_size, generator, gather(callbacks, progress))
+        chosen = gather(callbacks, progress)
+        every = check_number(checkpoint_every, "checkpoint_every", "[0, inf)")
+        keeper = None
+        if checkpoint is not None:
+            keeper = Keeper(checkpoint, every, self, samples, validation, batch_size, generator is not None, chosen)
+        return run_epochs(self, samples, validation, epochs, batch_size, generator, chosen, keeper)
+
+    def save(self, path: PathLike) -> None:
+        """Write all of the trainer to a file, all or nothing: `load` goes on from it to the bit.
+
+        Raises:
+            OSError: The file can't be written; the old one is untouched.
+        """
+        trainer_files.save(self, path)
+
+    @classmethod
+    def load(
+        cls,
+        path: PathLike,
+        *,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
+        metrics: Iterable[MetricLike] | None = None,
+    ) -> Trainer:
+        """The trainer of a file that `save`, or `fit` with a checkpoint, wrote; nothing in the file is executed.
+
+        Args:
+            path: The file.
+            loss: Used instead of the file's; so are the two below. No file holds functions (a learning rate, a metric).
+            optimizer: Of the same kind as the file's: its state is the file's.
+            metrics: As of `Trainer`.
+
+        Raises:
+            ValueError: The file holds no trainer, is damaged, or needs a function that must be passed.
+            OSError: It can't be read.
+        """
+        return trainer_files.load(cls, path, loss, optimizer, metrics)
 
     def step(self, x: object, y: object, sample_weight: object = None) -> float:
         """One update with one minibatch: for online and reinforcement learning, and loops of one's own.

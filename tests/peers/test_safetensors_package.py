@@ -13,8 +13,11 @@ theirs = pytest.importorskip("safetensors.numpy")
 def arrays():
     random = np.random.default_rng(0)
     codes = {name: code for name, code in ours.DTYPES.items() if name != "BF16"}
-    return {f"{name} {shape}": np.asarray(random.random(shape) * 100).astype(code) for name, code in codes.items() for shape in
-            ((), (0, 3), (5,), (2, 3, 4))}  # fmt: skip
+    found = {}
+    for name, code in codes.items():
+        for shape in ((), (0, 3), (5,), (2, 3, 4)):
+            found[f"{name} {shape}"] = np.asarray(random.random(shape) * 100).astype(code)
+    return found
 
 
 def test_they_read_ours(tmp_path):

@@ -88,6 +88,27 @@ def describe(value: object, what: str, function: bool = False) -> Any:
     )
 
 
+def completed(value: Any) -> Any:
+    """A description with the settings that its specifications have got since it was written, at their defaults.
+
+    Example:
+        >>> completed({"kind": "optimizer.sgd", "momentum": 0.9})
+        {'kind': 'optimizer.sgd', 'learning_rate': 0.01, 'momentum': 0.9, 'nesterov': False}
+    """
+    if isinstance(value, list):
+        return [completed(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    given = {name: completed(part) for name, part in value.items()}
+    kind = known_kinds().get(given["kind"]) if isinstance(given.get("kind"), str) else None
+    if kind is None:
+        return given
+    fields = [f for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING]
+    defaults = {f.name: describe(f.default, f.name, function=True) for f in fields}
+    names = dict.fromkeys(["kind", *(f.name for f in dataclasses.fields(kind)), *given])
+    return {name: given.get(name, defaults.get(name)) for name in names}
+
+
 def build(value: Any, what: str) -> Any:
     """The specification or setting that `describe` described.
 
