@@ -27,6 +27,7 @@ from . import activations, datasets, initializers, kernels, losses, metrics, opt
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
 from .history import History
+from .io.c_source import to_c
 from .io.model import load
 from .layers import Dense
 from .losses import MSE, BinaryCrossEntropy, CrossEntropy
@@ -61,4 +62,5 @@ __all__ = [
     "optimizers",
     "set_num_threads",
     "show_config",
+    "to_c",
 ]
