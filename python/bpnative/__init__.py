@@ -29,6 +29,9 @@ from .config import get_num_threads, set_num_threads, show_config
 from .history import History
 from .io.c_source import to_c
 from .io.model import load
+from .io.onnx import from_onnx, to_onnx
+from .io.pytorch import from_torch, to_torch
+from .io.scikit import from_sklearn
 from .layers import Dense
 from .losses import MSE, BinaryCrossEntropy, CrossEntropy
 from .multilayer import mlp
@@ -52,6 +55,9 @@ __all__ = [
     "__version__",
     "activations",
     "datasets",
+    "from_onnx",
+    "from_sklearn",
+    "from_torch",
     "get_num_threads",
     "initializers",
     "kernels",
@@ -63,4 +69,6 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "to_c",
+    "to_onnx",
+    "to_torch",
 ]

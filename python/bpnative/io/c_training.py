@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..optimizers import OPTIMIZERS, SGD
 from ..trainer import Trainer
 from .c_functions import ELEMENTWISE, LOSSES, ROWS, UPDATES, Update, literal
 from .c_layers import Source, dense_call, sample, with_parameter
@@ -31,10 +32,8 @@ def training_parts(source: Source, trainer: Trainer) -> list[str]:
     count = source.parameters.size * (2 + len(update.state)) + 2 * units + 2 * width
     state = {name: trainer.state[name] for name in update.state}
     fields = "".join(f"    real {name}[@PARAMETERS];\n" for name in update.state)
-    starts = "".join(
-        f"        learner->{name}[i] = {f'@start_{name}[i]' if values.any() else '0.0'};\n"
-        for name, values in state.items()
-    )
+    begun = {name: f"@start_{name}[i]" if values.any() else "0.0" for name, values in state.items()}
+    starts = "".join(f"        learner->{name}[i] = {value};\n" for name, value in begun.items())
     constants = [source.array(source.code(f"@start_{name}"), v) for name, v in state.items() if v.any()]
     pointers = "".join(f"    real *{name} = learner->{name};\n" for name in update.state)
     head = f"""/* Learning goes on from here: {trainer.optimizer.name}, {loss.name}, {trainer.step_count} steps made.
@@ -127,10 +126,9 @@ def _rate(trainer: Trainer) -> float:
 def _update(trainer: Trainer) -> tuple[Update, dict[str, float]]:
     optimizer = trainer.optimizer
     settings = optimizer.settings()
-    update = UPDATES.get(
-        "sgd with momentum" if optimizer.name == "sgd" and settings.get("momentum") else optimizer.name
-    )
-    plain = type(optimizer)().settings()
+    kinds: dict[str, Any] = dict(OPTIMIZERS)
+    key = "sgd with momentum" if optimizer.name == "sgd" and settings.get("momentum") else optimizer.name
+    update, plain = UPDATES.get(key), kinds.get(optimizer.name, SGD)().settings()
     unknown = [name for name in settings if update and name not in update.settings and settings[name] != plain[name]]
     if update is None or unknown or set(update.state) != set(trainer.state):
         raise ValueError(
