@@ -192,9 +192,14 @@ class TestSklearn:
         three, two = np.arange(40) % 3, np.arange(40) % 2
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for estimator, y in ((MLPClassifier(**settings), three), (MLPClassifier(**settings), two),
-                                 (MLPClassifier(**settings), np.stack([two, three > 0], 1)),
-                                 (MLPRegressor(**settings), x[:, 0]), (MLPRegressor(**settings), x[:, :2])):  # fmt: skip
+            for kind, y in (
+                (MLPClassifier, three),
+                (MLPClassifier, two),
+                (MLPClassifier, np.stack([two, three > 0], 1)),
+                (MLPRegressor, x[:, 0]),
+                (MLPRegressor, x[:, :2]),
+            ):
+                estimator = kind(**settings)
                 with pytest.raises(ValueError, match="not: call its fit"):
                     bp.from_sklearn(estimator)
                 estimator.fit(x, y)
