@@ -108,9 +108,10 @@ class TestOnnx:
         with pytest.raises(ValueError, match="made of Sin, after layer 0"):
             bp.from_onnx(path)
 
-    def test_matmul_and_add(self, tmp_path):
+    @pytest.mark.parametrize("outputs", [1, 4])
+    def test_matmul_and_add(self, outputs, tmp_path):
         make, numpy_helper = self.onnx.helper, self.onnx.numpy_helper
-        weight, bias = np.float32(X[:4].T), np.float32(X[0, :4])
+        weight, bias = np.float32(X[:outputs].T), np.float32(X[0, :outputs])
         nodes = [
             make.make_node("Identity", ["input"], ["i"]),
             make.make_node("MatMul", ["i", "w"], ["m"]),
@@ -120,7 +121,9 @@ class TestOnnx:
         ]
         info = make.make_tensor_value_info
         constants = [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")]
-        graph = make.make_graph(nodes, "g", [info("input", 1, ["n", 6])], [info("output", 1, ["n", 4])], constants)
+        graph = make.make_graph(
+            nodes, "g", [info("input", 1, ["n", 6])], [info("output", 1, ["n", outputs])], constants
+        )
         path = tmp_path / "net.onnx"
         path.write_bytes(
             make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8).SerializeToString()

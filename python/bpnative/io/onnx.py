@@ -168,7 +168,7 @@ def from_onnx(path: PathLike) -> Network:
             parts = _with_activation(parts, rest, start)
             parts.append(_dense(node))
             rest, start = [], node.output
-        elif bias_of_matmul and any(isinstance(part, np.ndarray) and part.size > 1 for part in node.inputs):
+        elif bias_of_matmul and any(isinstance(part, np.ndarray) for part in node.inputs):
             bias = next(part for part in node.inputs if isinstance(part, np.ndarray))
             parts[-1] = parts[-1]._replace(bias=bias.reshape(-1))
             start = node.output
