@@ -34,7 +34,7 @@ class Trainer:
         network: The network; it is changed in place.
         loss: ``"mse"``, ``"cross_entropy"``, ``"binary_cross_entropy"`` or an object of `bpnative.losses`.
         optimizer: ``"adam"``, ``"sgd"`` or an object such as ``bp.Adam(learning_rate=1e-3)``.
-        metrics: Reported beside the loss: ``"accuracy"``, ``"mse"``, ``"mae"``, ``"r2"``, objects of
+        metrics: Reported beside the loss: names such as ``"accuracy"``, ``"f1_macro"`` or ``"r2"``, objects of
             `bpnative.metrics`, or ``callable(output, target) -> float``.
         seed: What samples are shuffled with: a whole number, a NumPy Generator, or None, which takes it from the
             network's seed, so that the network's seed alone makes a run repeatable.
