@@ -24,7 +24,7 @@ if _bpnative.__version__ != __version__:
     )
 
 from . import activations, datasets, initializers, kernels, losses, metrics, optimizers
-from .callbacks import Callback, EarlyStopping, Run
+from .callbacks import Callback, CSVLogger, EarlyStopping, LearningRateFinder, Run, StopOnNaN, TensorBoard
 from .config import get_num_threads, set_num_threads, show_config
 from .history import History
 from .layers import Dense
@@ -39,13 +39,17 @@ __all__ = [
     "SGD",
     "Adam",
     "BinaryCrossEntropy",
+    "CSVLogger",
     "Callback",
     "CrossEntropy",
     "Dense",
     "EarlyStopping",
     "History",
+    "LearningRateFinder",
     "Network",
     "Run",
+    "StopOnNaN",
+    "TensorBoard",
     "Trainer",
     "__version__",
     "activations",

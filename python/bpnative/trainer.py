@@ -146,7 +146,8 @@ class Trainer:
             sample_weight: (n,), factors of each sample's loss, at least 0.
             shuffle: Whether each epoch takes the samples in a new random order.
             callbacks: Objects of `bpnative.Callback`.
-            progress: One line an epoch: True prints, False doesn't, None does where standard output is a terminal.
+            progress: True shows a bar on a terminal and one line an epoch elsewhere, False nothing; None does as True,
+                except where standard output is caught in memory.
 
         Returns:
             The history: a dict of lists, a number an epoch.
