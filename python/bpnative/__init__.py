@@ -32,6 +32,8 @@ from .losses import MSE, BinaryCrossEntropy, CrossEntropy
 from .multilayer import mlp
 from .network import Network
 from .optimizers import SGD, Adam
+from .scaled import Scaled
+from .splitting import stratified_split
 from .trainer import Trainer
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "LearningRateFinder",
     "Network",
     "Run",
+    "Scaled",
     "StopOnNaN",
     "TensorBoard",
     "Trainer",
@@ -63,4 +66,5 @@ __all__ = [
     "optimizers",
     "set_num_threads",
     "show_config",
+    "stratified_split",
 ]

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from . import _bpnative
 from ._version import __version__
+from .batches import Batches, train_batches
 from .callbacks import Callback, Run, end_all
-from .data import Samples, sample_order
 from .history import History
 from .meter import Meter
+from .samples import SampleSource
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -26,6 +27,8 @@ Array = npt.NDArray[Any]
 RUN_SECONDS = 0.04
 # The most outputs of one native call that are kept for metrics.
 RUN_OUTPUTS = 2**20
+# The most inputs of one native call of an evaluation: data may be gathered for it.
+BLOCK_INPUTS = 2**21
 
 
 class Pace:
@@ -51,8 +54,8 @@ class Pace:
 
 def run_epochs(
     trainer: Trainer,
-    samples: Samples,
-    validation: Samples | None,
+    samples: SampleSource | Batches,
+    validation: SampleSource | None,
     epochs: int,
     batch_size: int,
     generator: np.random.Generator | None,
@@ -62,6 +65,7 @@ def run_epochs(
 
     Example:
         >>> import bpnative as bp
+        >>> from bpnative.samples import Samples
         >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
         >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
         >>> len(run_epochs(trainer, samples, None, epochs=3, batch_size=2, generator=None, callbacks=[])["loss"])
@@ -81,8 +85,10 @@ def run_epochs(
             start = time.perf_counter()
             for callback in callbacks:
                 callback.on_epoch_begin(trainer, epoch)
-            order = sample_order(len(samples.x), generator)
-            logs = train_epoch(trainer, epoch, samples, order, batch_size, callbacks)
+            if isinstance(samples, Batches):
+                logs = train_batches(trainer, epoch, samples, callbacks)
+            else:
+                logs = train_epoch(trainer, epoch, samples, samples.order(generator), batch_size, callbacks)
             if validation is not None:
                 logs |= {f"val_{name}": value for name, value in evaluate(trainer, validation).items()}
             history.append(epoch, logs, time.perf_counter() - start)
@@ -99,11 +105,11 @@ def run_epochs(
     return history
 
 
-def _params(trainer: Trainer, samples: Samples) -> dict[str, Any]:
+def _params(trainer: Trainer, samples: SampleSource | Batches) -> dict[str, Any]:
     """Settings and versions of a run, for its history."""
     native = _bpnative.config()
     return {
-        "samples": len(samples.x),
+        "samples": samples.n,
         "network": repr(trainer.network),
         "loss": repr(trainer.loss),
         "optimizer": repr(trainer.optimizer),
@@ -119,7 +125,7 @@ def _params(trainer: Trainer, samples: Samples) -> dict[str, Any]:
 def train_epoch(
     trainer: Trainer,
     epoch: int,
-    samples: Samples,
+    samples: SampleSource,
     order: npt.NDArray[np.int64],
     batch_size: int,
     callbacks: Sequence[Callback],
@@ -130,6 +136,7 @@ def train_epoch(
 
     Example:
         >>> import bpnative as bp
+        >>> from bpnative.samples import Samples
         >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
         >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
         >>> list(train_epoch(trainer, 0, samples, np.arange(4), 2, []))
@@ -148,11 +155,12 @@ def train_epoch(
         part_losses = losses[step : step + steps]
         outputs = np.empty((len(part), network.output_size), network.dtype) if trainer.metrics else None
         start = time.perf_counter()
-        native.train(part_losses, outputs, samples.x, samples.y, samples.weight, part, rates, batch_size)
+        x, y, weight, rows = samples.take(part, batch_size, first_step)
+        native.train(part_losses, outputs, x, y, weight, rows, rates, batch_size)
         trainer._pace.measured(steps, time.perf_counter() - start)
         done, step = done + len(part), step + steps
         if outputs is not None:
-            meter.update(outputs, samples.y[part], None if samples.weight is None else samples.weight[part])
+            meter.update(outputs, y[rows], None if weight is None else weight[rows])
         if callbacks:
             run = Run(epoch, first_step, part_losses, rates, done, n)
             for callback in callbacks:
@@ -162,21 +170,21 @@ def train_epoch(
     return {"loss": total / done, **meter.results()}
 
 
-def evaluate(trainer: Trainer, samples: Samples) -> dict[str, float]:
+def evaluate(trainer: Trainer, samples: SampleSource) -> dict[str, float]:
     """The mean loss and the metrics over the samples, without an update.
 
     Example:
         >>> import bpnative as bp
+        >>> from bpnative.samples import Samples
         >>> trainer = bp.Trainer(bp.Network([bp.Dense(1, weight_initializer=[[2.0]])], input_size=1), loss="mse")
         >>> evaluate(trainer, Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None))
         {'loss': 1.0}
     """
     network = trainer.network
-    meter, total, n = Meter(trainer.metrics), 0.0, len(samples.x)
-    rows = network._block_rows
+    meter, total, n = Meter(trainer.metrics), 0.0, samples.n
+    rows = min(network._block_rows, max(256, BLOCK_INPUTS // network.input_size))
     for start in range(0, n, rows):
-        x, y = samples.x[start : start + rows], samples.y[start : start + rows]
-        weight = None if samples.weight is None else samples.weight[start : start + rows]
+        x, y, weight = samples.block(start, start + rows)
         outputs = np.empty((len(x), network.output_size), network.dtype) if trainer.metrics else None
         total += trainer._native.evaluate(outputs, x, y, weight) * len(x)
         if outputs is not None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from . import _bpnative, data, losses, optimizers
 from .callbacks import Callback, gather
+from .class_weights import ClassWeight
 from .epoch import Pace, evaluate, run_epochs
 from .history import History
 from .layers import assign
@@ -19,7 +20,9 @@ from .meter import bind_all
 from .metrics import MetricLike
 from .network import Network
 from .optimizers import LearningRate, Optimizer
+from .prepare import evaluation_data, training_data
 from .seeds import Seed, check_seed
+from .sources import Augment
 from .specification import check_count, check_flag
 
 Array = npt.NDArray[Any]
@@ -120,12 +123,15 @@ class Trainer:
     def fit(
         self,
         X: object,
-        y: object,
+        y: object = None,
         *,
         epochs: int = 1,
         batch_size: int = 32,
         validation_data: Sequence[Any] | None = None,
+        validation_split: float | None = None,
         sample_weight: object = None,
+        class_weight: ClassWeight = None,
+        augment: Augment | None = None,
         shuffle: bool = True,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
@@ -138,12 +144,17 @@ class Trainer:
         loop or a script around `fit` stops as well. To go on instead, catch it.
 
         Args:
-            X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity.
+            X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity. `Scaled` data and large
+                memory maps are read block by block. Without y: an iterable of batches (X, y) or (X, y, sample_weight),
+                or a function that returns one for each epoch; each batch is a step.
             y: As the loss takes it: class labels (n,), one-hot rows or numbers (n, output_size), (n,) for one output.
             epochs: Passes over the data, at least 1.
             batch_size: Samples of a step, at least 1; the last batch of an epoch may be smaller.
             validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch.
+            validation_split: A fraction of X to validate with instead, drawn by the trainer's seed, class by class.
             sample_weight: (n,), factors of each sample's loss, at least 0.
+            class_weight: Factors by class, {class: factor} or one number a class, or "balanced"; not for validation.
+            augment: callable(x) or callable(x, rng) that returns a batch to train on instead, of the same shape.
             shuffle: Whether each epoch takes the samples in a new random order.
             callbacks: Objects of `bpnative.Callback`.
             progress: True shows a bar on a terminal and one line an epoch elsewhere, False nothing; None does as True,
@@ -163,12 +174,10 @@ class Trainer:
             >>> history["loss"][-1] < 0.01
             True
         """
-        samples = self._data.dataset(X, y, sample_weight)
-        epochs, batch_size = check_count(epochs, "epochs"), data.check_batch_size(batch_size, len(samples.x))
-        generator = self._generator if check_flag(shuffle, "shuffle") else None
-        validation = self._data.validation(validation_data)
-        self._check_metrics(samples)
-        self._check_metrics(validation)
+        epochs, generator = check_count(epochs, "epochs"), self._generator if check_flag(shuffle, "shuffle") else None
+        settings = (sample_weight, class_weight, validation_data, validation_split, augment)
+        samples, validation = training_data(self, X, y, epochs, *settings)
+        batch_size = data.check_batch_size(batch_size, samples.n)
         return run_epochs(self, samples, validation, epochs, batch_size, generator, gather(callbacks, progress))
 
     def step(self, x: object, y: object, sample_weight: object = None) -> float:
@@ -264,14 +273,7 @@ class Trainer:
             >>> bp.Trainer(net, loss="mse", metrics=["mae"]).evaluate([[1.0], [2.0]], [2.0, 6.0])
             {'loss': 2.0, 'mae': 1.0}
         """
-        samples = self._data.dataset(X, y, sample_weight)
-        self._check_metrics(samples)
-        return evaluate(self, samples)
-
-    def _check_metrics(self, samples: data.Samples | None) -> None:
-        if samples is not None:
-            for metric in self.metrics:
-                metric.check(samples.y, self.network.output_size)
+        return evaluate(self, evaluation_data(self, X, y, sample_weight))
 
     def __getstate__(self) -> dict[str, Any]:
         return {
