@@ -58,7 +58,7 @@ def adapt(layer: Layer, x: Array, excluded: Mapping[int, int] | None = None) -> 
 
     Raises:
         TypeError: It is another layer.
-        ValueError: x has another number of columns, or no rows.
+        ValueError: x has another number of columns, no rows, or numbers too large to square.
 
     Example:
         >>> import bpnative as bp
@@ -73,11 +73,18 @@ def adapt(layer: Layer, x: Array, excluded: Mapping[int, int] | None = None) -> 
         raise ValueError(f"expected X with {layer.input_size} columns and at least one row, got shape {x.shape}")
     step = max(1, BLOCK // x.shape[1])
     starts = range(0, len(x), step)
-    mean = sum(x[start : start + step].sum(axis=0, dtype=np.float64) for start in starts) / len(x)
-    square = sum(np.square(x[start : start + step] - mean).sum(axis=0) for start in starts) / len(x)
-    deviation = np.sqrt(square)
-    # A constant column's deviation is rounding, not spread.
-    constant = deviation <= 16 * np.finfo(np.float64).eps * np.maximum(1, np.abs(mean))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = sum(x[start : start + step].sum(axis=0, dtype=np.float64) for start in starts) / len(x)
+        square = sum(np.square(x[start : start + step] - mean).sum(axis=0) for start in starts) / len(x)
+        deviation = np.sqrt(square)
+    if not np.isfinite(deviation).all():
+        column = int(np.argmin(np.isfinite(deviation)))
+        raise ValueError(
+            f"expected columns of X whose variance is a finite number, column {column} has {square[column]}"
+        )
+    # A constant column's deviation is rounding, not spread; and 1 / deviation must be a number of the layer's type.
+    rounding = 16 * np.finfo(np.float64).eps * np.abs(mean)
+    constant = deviation <= np.maximum(rounding, np.finfo(layer.statistics["mean"].dtype).tiny)
     scale = 1 / np.where(constant, 1.0, deviation)
     for column in excluded or {}:
         mean[column], scale[column] = 0.0, 1.0

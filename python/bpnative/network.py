@@ -107,7 +107,7 @@ class Network:
             return Layer(native, node.name, node.index, specification, size, own, inside, trainable)
 
         self.layers: tuple[Layer, ...] = tuple(place(node, True) for node in graph.nodes)
-        self._codes = codes_of(self.layers)
+        self.layers[0]._codes = self._codes = codes_of(self.layers)
         self._backward_rows = 0
         # Rows of one native call over many, bounded in memory and time but never by measured time: about 2 billion
         # multiplications, some tens of milliseconds, lie between two looks at signals.
@@ -316,5 +316,7 @@ class Network:
             "parameters": self.parameters.copy(),
             "statistics": self.statistics.copy(),
             "noise_seed": self._native.noise_seed,
+            "forwards": self._native.forwards,
+            "trainable": [layer.trainable for layer in self.walk() if not layer.layers],
         }
         return restore, (type(self), state)

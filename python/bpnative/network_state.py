@@ -32,6 +32,8 @@ def restore(kind: type[Network], state: Any) -> Network:
         "parameters",
         "statistics",
         "noise_seed",
+        "forwards",
+        "trainable",
     }
     if not isinstance(state, dict) or set(state) != expected or state["version"] != STATE_VERSION:
         raise ValueError(f"expected a pickled network of version {STATE_VERSION} with {sorted(expected)}, got another")
@@ -52,6 +54,12 @@ def restore(kind: type[Network], state: Any) -> Network:
     network.parameters = parameters
     assign(network.statistics, state["statistics"], "pickled statistics")
     network._native.noise_seed = check_count(state["noise_seed"], "noise_seed", 0)
+    network._native.forwards = check_count(state["forwards"], "forwards", 0)
+    leaves = [layer for layer in network.walk() if not layer.layers]
+    # A block's projection has no specification of its own that could tell.
+    for layer, trainable in zip(leaves, state["trainable"], strict=True):
+        if layer.trainable != trainable:
+            layer.trainable = trainable
     return network
 
 
