@@ -92,7 +92,9 @@ def test_alpha_dropout_keeps_mean_and_variance(rate: float, dtype: str) -> None:
     assert abs(y.var() - 1) < 6 * np.sqrt(6 / n)  # its fourth moment is below seven
     values, counts = np.unique(y, return_counts=True)
     assert abs(counts.max() / n - rate) < 5 * np.sqrt(rate * (1 - rate) / n), "those dropped share one value"
-    assert values[counts.argmax()] < -1
+    limit = -1.7580993408473766
+    scale = 1 / np.sqrt((1 - rate) * (1 + rate * limit**2))
+    assert values[counts.argmax()] == pytest.approx(scale * limit * (1 - rate), rel=1e-6)
 
 
 @in_both_types

@@ -79,9 +79,7 @@ def adapt(layer: Layer, x: Array, excluded: Mapping[int, int] | None = None) -> 
         deviation = np.sqrt(square)
     if not np.isfinite(deviation).all():
         column = int(np.argmin(np.isfinite(deviation)))
-        raise ValueError(
-            f"expected columns of X whose variance is a finite number, column {column} has {square[column]}"
-        )
+        raise ValueError(f"expected columns of X with a finite variance, column {column} has {square[column]}")
     # A constant column's deviation is rounding, not spread; and 1 / deviation must be a number of the layer's type.
     rounding = 16 * np.finfo(np.float64).eps * np.abs(mean)
     constant = deviation <= np.maximum(rounding, np.finfo(layer.statistics["mean"].dtype).tiny)

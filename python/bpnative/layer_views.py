@@ -56,7 +56,8 @@ class Layer:
         trainable: bool = True,
     ) -> None:
         if not trainable and specification.is_trainable and hasattr(specification, "trainable"):
-            specification = dataclasses.replace(specification, trainable=False)  # as the block around it
+            # As the block around it.
+            specification = dataclasses.replace(specification, trainable=False)  # type: ignore[call-arg]
         self._native = native
         self._node = node
         self._specification = specification

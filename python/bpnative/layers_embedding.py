@@ -28,7 +28,8 @@ class Embedding(LayerSpecification):
         columns: For each column of codes its number of codes, at most 2²⁴, up to where float32 tells whole numbers
             apart: ``{3: 12}`` means that column 3 holds 0 … 11.
         size: Length of the vectors: a number, or one a column as a mapping; None for min(50, (codes + 1) // 2).
-        initializer_of_tables: A name, an object of `bpnative.initializers`, an array or a callable(shape, generator); None for uniform in ±0.05, as in Keras.
+        initializer_of_tables: A name, an object of `bpnative.initializers`, an array or a callable(shape, generator);
+            None for uniform in ±0.05, as in Keras.
         trainable: Whether training changes the tables.
 
     Raises:
