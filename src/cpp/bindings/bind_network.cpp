@@ -124,7 +124,10 @@ void bind_network(py::module_& module) {
             any.visit([&](auto& own) { compute(own.network, [&] { own.network.noise_seed = seed; }); });
           })
       .def_property(
-          "forwards", [](AnyNetwork& any) { return any.visit([](auto& own) { return own.network.forwards; }); },
+          "forwards",
+          [](AnyNetwork& any) {
+            return any.visit([](auto& own) { return compute(own.network, [&] { return own.network.forwards; }); });
+          },
           [](AnyNetwork& any, std::int64_t count) {
             any.visit([&](auto& own) { compute(own.network, [&] { own.network.forwards = count; }); });
           })

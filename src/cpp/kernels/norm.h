@@ -165,14 +165,22 @@ BPN_INLINE void add_up(T (&out)[R][S], int count, int segment, const F& term) {
         for (int v = 0; v < kBlockVectors<T>; ++v) term(sum[r], r, v, slice, i + v * kLanes<T>, kLanes<T>);
       }
     }
-    for (int r = 0; r < R && i < samples; ++r)
+    if (i == samples) continue;
+    // Unrolled as all loops over r: sums that a variable picks would have to lie in memory.
+    BPN_UNROLL
+    for (int r = 0; r < R; ++r) {
+      BPN_UNROLL
       for (int v = 0; v < kBlockVectors<T>; ++v) {
         const int some = samples - i - v * kLanes<T>;
         if (some > 0) term(sum[r], r, v, slice, i + v * kLanes<T>, some < kLanes<T> ? some : kLanes<T>);
       }
+    }
   }
-  for (int r = 0; r < R; ++r)
+  BPN_UNROLL
+  for (int r = 0; r < R; ++r) {
+    BPN_UNROLL
     for (int s = 0; s < S; ++s) out[r][s] = fold<T>(sum[r][s]);
+  }
 }
 template <class T>
 BPN_INLINE V<T> load_left(const T* p, int left) {
@@ -190,6 +198,7 @@ BPN_INLINE void moments_of(T* mean, T* variance, const T* x, int count, int segm
                     sum[0][v] += load_left<T>(of(r, slice, i), left);
                   });
   V<T> middle[R];
+  BPN_UNROLL
   for (int r = 0; r < R; ++r) middle[r] = broadcast<T>(mean[r] = first[r][0] / static_cast<T>(count));
   add_up<T, R, 2>(second, count, segment,
                   [&](V<T>(&sum)[2][kBlockVectors<T>], int r, int v, int slice, int i, int left) {
@@ -224,6 +233,7 @@ template <class T, int R>
 BPN_INLINE void dots_of(T* out, const T* a, ptrdiff_t a_segment, const T* b, ptrdiff_t b_segment, const T* minus,
                         int count, int segment) {
   V<T> middle[R];
+  BPN_UNROLL
   for (int r = 0; r < R; ++r) middle[r] = broadcast<T>(minus ? minus[r] : T(0));
   T dot[R][1];
   // Lanes past the end are zero in a, so what b holds there counts nothing.
