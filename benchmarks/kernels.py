@@ -59,6 +59,33 @@ def products(batch, n_in, n_out, dtype, isa):
     ]
 
 
+def activations(dtype, isa, rounds, features=256, samples=64):
+    """Rows: each activation on a slice, less what linear takes, which is the same call with the same copies."""
+    random = np.random.default_rng(0)
+    z, dy = random.standard_normal((2, samples, features)).astype(dtype)
+    y, same = np.empty_like(z), np.empty_like(z)
+
+    def forward(name):
+        return lambda: native.activation(y, z, name, 1.0, isa)
+
+    def both(name):
+        return lambda: native.activation_derivative(y, dy, z, name, 1.0, isa)
+
+    rows = []
+    for name in native.activation_names():
+        calls = [lambda: np.copyto(same, z), forward("linear"), forward(name), both("linear"), both(name)]
+        copy, plain, one, plain_both, two = by_turns(calls, rounds)
+        rows.append(
+            {
+                "activation": name,
+                "forward ns": (one - plain) / z.size * 1e9,
+                "with slope, derivative ns": (two - plain_both) / z.size * 1e9,
+                "copy ns": copy / z.size * 1e9,
+            }
+        )
+    return rows
+
+
 def main():
     parser = arguments(__doc__)
     parser.add_argument(
@@ -66,8 +93,13 @@ def main():
     )
     parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
     parser.add_argument("--shape", action="append", metavar="BATCHxINxOUT", help="instead of the usual ones")
+    parser.add_argument("--activations", action="store_true", help="time activations instead, by the element")
     options = parser.parse_args()
     bp.set_num_threads(1)
+    if options.activations:
+        rows = activations(options.dtype, options.isa, options.rounds)
+        report(rows, {name: "" if name == "activation" else ".3f" for name in rows[0]}, options.json)
+        return
     shapes = [tuple(map(int, text.split("x"))) for text in options.shape or ()] or SHAPES
     rows = []
     for batch, n_in, n_out in shapes:

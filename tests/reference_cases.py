@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 
 import bpnative as bp
 from bpnative import _bpnative as native
-from reference import Array, Dense, Network, as_rows
+from reference import LOSSES, Array, Dense, Network, as_rows
 
 ISAS: list[str] = native.config()["isa_available"]
 FMA_ISAS = [isa for isa in ISAS if isa in ("x86-64-v4", "x86-64-v3", "neon")]
@@ -57,16 +59,84 @@ def empty(shape: int | tuple[int, ...], dtype: str) -> Array:
     return np.full(shape, np.nan, dtype)
 
 
-def targets(loss: str, rng: np.random.Generator, rows: int, outputs: int, dtype: str) -> dict[str, Array]:
+@dataclass(frozen=True)
+class LossCase:
+    """A loss with settings, which may depend on the number of outputs."""
+
+    name: str
+    settings_of: Callable[[int], dict[str, Any]] = lambda outputs: {}
+    outputs_a_target: int = 1
+    rates: bool = False  # outputs are above 0
+
+    def outputs(self, at_least: int) -> int:
+        """Return the next number of outputs that the loss can use."""
+        return -(-at_least // self.outputs_a_target) * self.outputs_a_target
+
+    def outputs_like(self, z: Array) -> Array:
+        """Return outputs that the loss takes, of random numbers of any sign."""
+        return np.abs(z) + z.dtype.type(0.125) if self.rates else z
+
+    def native_settings(self, outputs: int) -> dict[str, list[float]]:
+        """Return the settings as native code takes them."""
+        return self.specification(outputs).settings()
+
+    def specification(self, outputs: int) -> Any:
+        """Return the library's object for a network of so many outputs."""
+        return bp.losses.LOSSES[self.name](**self.settings_of(outputs))
+
+    def targets(self, rng: np.random.Generator, rows: int, outputs: int, dtype: str) -> dict[str, Array]:
+        """Return a target of each kind, see the function `targets`."""
+        return targets(self.name, rng, rows, outputs, dtype, self.outputs_a_target)
+
+
+def ramp(outputs: int) -> list[float]:
+    """Return a weight for each output, exact in both types."""
+    return [0.25 + 0.125 * (o % 17) for o in range(outputs)]
+
+
+# Every registered name with its defaults, and every setting; numbers are exact in both types.
+LOSS_CASES: dict[str, LossCase] = {
+    **{name: LossCase(name, outputs_a_target=LOSSES[name].outputs_a_target) for name in native.loss_names()},
+    "huber, delta": LossCase("huber", lambda k: {"delta": 0.25}),
+    "quantile, high": LossCase("quantile", lambda k: {"levels": (0.875,)}),
+    "quantile, three levels": LossCase("quantile", lambda k: {"levels": (0.125, 0.5, 0.75)}, 3),
+    "poisson, rates": LossCase("poisson", lambda k: {"log_input": False, "epsilon": 0.0625}, rates=True),
+    "gaussian_nll, epsilon": LossCase("gaussian_nll", lambda k: {"epsilon": 0.0625}, 2),
+    "cosine, long": LossCase("cosine", lambda k: {"epsilon": 2.0}),
+    "cross_entropy, smooth": LossCase("cross_entropy", lambda k: {"label_smoothing": 0.125}),
+    "cross_entropy, weights": LossCase("cross_entropy", lambda k: {"class_weight": ramp(k)}),
+    "cross_entropy, both": LossCase("cross_entropy", lambda k: {"label_smoothing": 0.25, "class_weight": ramp(k)}),
+    "binary_cross_entropy, weight": LossCase("binary_cross_entropy", lambda k: {"positive_weight": 2.5}),
+    "binary_cross_entropy, weights": LossCase("binary_cross_entropy", lambda k: {"positive_weight": ramp(k)}),
+    "focal, plain": LossCase("focal", lambda k: {"alpha": None, "gamma": 0.0}),
+    "focal, one": LossCase("focal", lambda k: {"alpha": 0.75, "gamma": 1.0}),
+    "focal, half": LossCase("focal", lambda k: {"gamma": 0.5}),
+    "categorical_focal, plain": LossCase("categorical_focal", lambda k: {"gamma": 0.0}),
+    "categorical_focal, weights": LossCase("categorical_focal", lambda k: {"gamma": 3.0, "class_weight": ramp(k)}),
+}
+
+
+def targets(
+    loss: str, rng: np.random.Generator, rows: int, outputs: int, dtype: str, outputs_a_target: int | None = None
+) -> dict[str, Array]:
     """Return a target of each kind that a loss takes, by a name for messages."""
-    if loss == "cross_entropy":
+    columns = outputs // (outputs_a_target or LOSSES[loss].outputs_a_target)
+    if loss in ("hinge", "squared_hinge"):
+        yes = rng.integers(0, 2, (rows, columns)).astype(dtype)
+        return {"0 and 1": yes, "-1 and 1": 2 * yes - 1}
+    if loss == "poisson":
+        return {"counts": rng.poisson(2.0, (rows, columns)).astype(dtype)}
+    if loss == "kl_divergence":
+        soft = rng.dirichlet(np.ones(outputs), rows).astype(dtype) if outputs > 1 else np.ones((rows, 1), dtype)
+        return {"soft": soft, "one-hot": as_rows(rng.integers(0, outputs, rows), outputs).astype(dtype)}
+    if LOSSES[loss].classes:
         labels = rng.integers(0, outputs, rows).astype(np.int32)
         soft = rng.dirichlet(np.ones(outputs), rows).astype(dtype)
         return {"labels": labels, "one-hot": as_rows(labels, outputs).astype(dtype), "soft": soft}
-    if loss == "binary_cross_entropy":
+    if loss in ("binary_cross_entropy", "focal"):
         hard = rng.integers(0, 2, (rows, outputs)).astype(dtype)
         return {"hard": hard, "soft": rng.random((rows, outputs)).astype(dtype)}
-    return {"numbers": normal(rng, (rows, outputs), dtype)}
+    return {"numbers": normal(rng, (rows, columns), dtype)}
 
 
 def random_network(

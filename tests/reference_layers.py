@@ -93,14 +93,13 @@ class Pass:
     training: bool
     seed: int = 0
     step: int = 0
-    sums: list[Array] = field(default_factory=list)  # what relu and its like were applied to
+    sums: list[Array] = field(default_factory=list)  # how far what relu and its like took was from a corner
 
 
 def activate(function: Any, z: Array, run: Pass) -> Array:
     """Apply an activation, a name or a specification."""
     chosen = bp.activations.get(function)
-    if chosen.name in ("relu", "leaky_relu"):
-        run.sums.append(z)
+    run.sums += [z - corner for corner in ACTIVATIONS[chosen.name].corners]
     return ACTIVATIONS[chosen.name].value(z, chosen.parameter)
 
 

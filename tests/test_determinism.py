@@ -15,13 +15,24 @@ import pytest
 import bpnative as bp
 from bpnative import _bpnative as native
 from compare import Array, assert_same_bits, relative_distance
-from reference_cases import FMA_ISAS, ISAS, in_both_types, normal, random_network, run_child, targets
+from reference_cases import (
+    FMA_ISAS,
+    ISAS,
+    LOSS_CASES,
+    LossCase,
+    in_both_types,
+    normal,
+    random_network,
+    run_child,
+    targets,
+)
 
 THREADS = (1, 2, 3, 7)
 OPTIMIZERS = {
     "sgd": bp.SGD(learning_rate=0.05),
     "nesterov": bp.SGD(learning_rate=0.05, momentum=0.9, nesterov=True),
     "adam": bp.Adam(learning_rate=0.01),
+    "nadam": bp.NAdam(learning_rate=0.01, weight_decay=0.01),
 }
 # widths, batch size: slices fewer than threads, a wide layer, a tail of a batch, one sample a step, a narrow output
 NETWORKS = {
@@ -61,14 +72,17 @@ print(bp._bpnative.config()["isa"], bits.hexdigest(), net.parameters[:500].tobyt
 """
 
 
-def train(sizes: tuple[int, ...], batch: int, loss: str, optimizer: str, dtype: str) -> tuple[Array, Array]:
+def train(
+    sizes: tuple[int, ...], batch: int, loss: str | bp.losses.Loss, optimizer: str, dtype: str, y: Array | None = None
+) -> tuple[Array, Array]:
     """Train from a fixed start; return the weights and the outputs."""
     rng = np.random.default_rng(60)
     steps = 12 if batch > 1 else 40
     rows = batch * steps - batch // 3
     network = random_network(rng, sizes, ["tanh", *["relu"] * (len(sizes) - 3), "linear"], dtype)
     x = normal(rng, (rows, sizes[0]), dtype)
-    y = next(iter(targets(loss, rng, rows, sizes[-1], dtype).values()))
+    if y is None:
+        y = next(iter(targets(str(loss), rng, rows, sizes[-1], dtype).values()))
     trainer = bp.Trainer(network, loss=loss, optimizer=OPTIMIZERS[optimizer], seed=3)
     trainer.fit(x, y, epochs=2, batch_size=batch, progress=False)
     return network.parameters.copy(), network.predict(x)
@@ -79,7 +93,7 @@ def train(sizes: tuple[int, ...], batch: int, loss: str, optimizer: str, dtype: 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_any_number_of_threads_gives_the_same_bits(name: str, optimizer: str, dtype: str) -> None:
     sizes, batch = NETWORKS[name]
-    loss = {"sgd": "mse", "nesterov": "binary_cross_entropy", "adam": "cross_entropy"}[optimizer]
+    loss = {"sgd": "mse", "nesterov": "binary_cross_entropy", "adam": "cross_entropy", "nadam": "mse"}[optimizer]
     results = []
     for threads in THREADS:
         bp.set_num_threads(threads)
@@ -89,6 +103,20 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, optimizer: str, dt
     for threads, (parameters, outputs) in zip(THREADS[1:], results[1:], strict=True):
         assert_same_bits(parameters, results[0][0], f"weights of {name} with {threads} threads")
         assert_same_bits(outputs, results[0][1], f"outputs of {name} with {threads} threads")
+
+
+@in_both_types
+@pytest.mark.parametrize("case", LOSS_CASES.values(), ids=LOSS_CASES)
+def test_any_number_of_threads_gives_the_same_bits_with_every_loss(case: LossCase, dtype: str) -> None:
+    sizes, batch = (33, 150, case.outputs(4)), 150
+    y = next(iter(case.targets(np.random.default_rng(65), batch * 12 - batch // 3, sizes[-1], dtype).values()))
+    results = []
+    for threads in (1, 2, 7):
+        bp.set_num_threads(threads)
+        results.append(train(sizes, batch, case.specification(sizes[-1]), "adam", dtype, y))
+    for other in results[1:]:
+        assert_same_bits(other[0], results[0][0], "weights")
+        assert_same_bits(other[1], results[0][1], "outputs")
 
 
 @in_both_types

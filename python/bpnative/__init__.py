@@ -23,9 +23,11 @@ if _bpnative.__version__ != __version__:
         f"for example with pip install --force-reinstall bpnative"
     )
 
-from . import activations, datasets, initializers, kernels, layers, losses, metrics, optimizers
+from . import activations, datasets, initializers, kernels, layers, losses, metrics, optimizers, schedules
+from .averages import EMA, SWA
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
+from .groups import Group
 from .history import History
 from .layers import (
     Activation,
@@ -40,34 +42,92 @@ from .layers import (
     Residual,
     RMSNorm,
 )
-from .losses import MSE, BinaryCrossEntropy, CrossEntropy
+from .lbfgs import LBFGS
+from .losses import (
+    MAE,
+    MSE,
+    BinaryCrossEntropy,
+    CategoricalFocal,
+    Cosine,
+    CrossEntropy,
+    Focal,
+    FunctionLoss,
+    GaussianNLL,
+    Hinge,
+    Huber,
+    KLDivergence,
+    LogCosh,
+    Poisson,
+    Quantile,
+    SquaredHinge,
+)
 from .multilayer import mlp
 from .network import Network
-from .optimizers import SGD, Adam
+from .optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from .trainer import Trainer
 
 __all__ = [
+    "EMA",
+    "LBFGS",
+    "MAE",
     "MSE",
     "SGD",
+    "SWA",
+    "AMSGrad",
     "Activation",
+    "Adadelta",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "Adamax",
     "AlphaDropout",
     "BatchNorm",
     "BinaryCrossEntropy",
     "Callback",
+    "CategoricalFocal",
+    "Cosine",
     "CrossEntropy",
     "Dense",
     "Dropout",
     "EarlyStopping",
     "Embedding",
+    "Focal",
+    "FunctionLoss",
+    "GaussianNLL",
     "GaussianNoise",
+    "Group",
+    "Hinge",
     "History",
+    "Huber",
+    "KLDivergence",
     "LayerNorm",
+    "Lion",
+    "LogCosh",
+    "NAdam",
     "Network",
     "Normalize",
+    "Poisson",
+    "Quantile",
+    "RAdam",
     "RMSNorm",
+    "RMSprop",
     "Residual",
+    "Rprop",
     "Run",
+    "SquaredHinge",
     "Trainer",
     "__version__",
     "activations",
@@ -80,6 +140,7 @@ __all__ = [
     "metrics",
     "mlp",
     "optimizers",
+    "schedules",
     "set_num_threads",
     "show_config",
 ]

@@ -183,6 +183,7 @@ class Checker:
         codes: Mapping[int, int] | None = None,
     ) -> None:
         self.n_inputs, self.n_outputs, self.dtype, self.loss, self.codes = n_inputs, n_outputs, dtype, loss, codes
+        self.n_targets = loss.target_columns(n_outputs)
 
     def dataset(
         self,
@@ -245,13 +246,13 @@ class Checker:
         return x
 
     def targets(self, y: object, n: int, what: str = "y", every_value: bool = False) -> Array:
-        """Targets as the loss takes them: int32 labels (n,), or numbers (n, outputs).
+        """Targets as the loss takes them: int32 labels (n,), or numbers (n, columns).
 
         Raises:
             TypeError: y holds no real numbers.
             ValueError: Wrong length, shape, labels; with `every_value` also NaN or numbers out of the loss's range.
         """
-        if is_ready(y, self.dtype, self.n_outputs) and len(y) == n:  # type: ignore[arg-type]
+        if is_ready(y, self.dtype, self.n_targets) and len(y) == n:  # type: ignore[arg-type]
             target: Array = y  # type: ignore[assignment]
         elif not every_value and self._are_labels(y, n):
             return y  # type: ignore[return-value]  # native code looks at each of them before it begins
@@ -259,8 +260,7 @@ class Checker:
             target = self._converted(as_numbers(y, what), n, what)
         if every_value and target.dtype.kind == "f":
             check_finite(target, target, what)
-            if self.loss.targets != "values":
-                labels.check_probabilities(target, self.loss.targets == "classes", what)
+            labels.check_values(self.loss, target, what)
         return target
 
     def _are_labels(self, y: object, n: int) -> bool:
@@ -278,21 +278,23 @@ class Checker:
         Raises:
             ValueError: A label is out of range.
         """
-        if samples.y.dtype == INT32:
+        if samples.y.dtype == INT32 and self.loss.targets == "classes":
             labels.class_labels(samples.y, self.n_outputs)
 
     def _converted(self, array: Array, n: int, what: str) -> Array:
-        k = self.n_outputs
+        k = self.n_targets
         if array.ndim == 0 or len(array) != n:
             rows = len(array) if array.ndim else f"shape {array.shape}"
             raise ValueError(f"expected {what} with {n} rows, as many as X, got {rows}")
+        if self.loss.targets == "any":
+            return as_contiguous(array, self.dtype if array.dtype.kind == "f" else array.dtype.newbyteorder("="))
         column = array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1)
         if column and self.loss.targets == "classes":
             return labels.class_labels(array.reshape(n), k, what)
         if column and k == 1:
             return as_contiguous(array.reshape(n, 1), self.dtype)
         if array.ndim != 2 or array.shape[1] != k:
-            raise ValueError(labels.shape_advice(self.loss, array.shape, n, k, what))
+            raise ValueError(labels.shape_advice(self.loss, array.shape, n, k, what, self.n_outputs))
         return as_contiguous(array, self.dtype)
 
     def weights(self, sample_weight: object, n: int, what: str = "sample_weight") -> Array | None:
@@ -304,6 +306,7 @@ class Checker:
         """
         if sample_weight is None:
             return None
+        self.loss.check_weighted()
         array: Array = sample_weight if type(sample_weight) is np.ndarray else as_numbers(sample_weight, what)
         if array.dtype is not self.dtype:
             array = as_numbers(array, what)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,9 +68,41 @@ def run_epochs(
         >>> len(run_epochs(trainer, samples, None, epochs=3, batch_size=2, generator=None, callbacks=[])["loss"])
         3
     """
+    settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": generator is not None}
+    with running(trainer, samples, validation, settings, callbacks) as history:
+        for epoch in range(epochs):
+            start = time.perf_counter()
+            for callback in callbacks:
+                callback.on_epoch_begin(trainer, epoch)
+            order = sample_order(len(samples.x), generator)
+            logs = train_epoch(trainer, epoch, samples, order, batch_size, callbacks)
+            end_epoch(trainer, history, epoch, logs, validation, start, callbacks)
+            if trainer.stop_training:
+                break
+    return history
+
+
+@contextlib.contextmanager
+def running(
+    trainer: Trainer,
+    samples: Samples,
+    validation: Samples | None,
+    settings: dict[str, Any],
+    callbacks: Sequence[Callback],
+) -> Iterator[History]:
+    """What stands around the epochs of a run: its history, and the callbacks' beginning and end, however it ends.
+
+    Example:
+        >>> import bpnative as bp
+        >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
+        >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
+        >>> with running(trainer, samples, None, {"epochs": 1}, []) as history:
+        ...     list(history)
+        ['loss']
+    """
     names = ["loss", *(metric.name for metric in trainer.metrics)]
     columns = names if validation is None else [*names, *(f"val_{name}" for name in names)]
-    settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": generator is not None}
+    trainer._rates.check(dict.fromkeys(columns))
     trainer.history = history = History(columns, settings | _params(trainer, samples))
     trainer.stop_training = False
     begun: list[Callback] = []
@@ -77,26 +110,39 @@ def run_epochs(
         for callback in callbacks:
             callback.on_train_begin(trainer)
             begun.append(callback)
-        for epoch in range(epochs):
-            start = time.perf_counter()
-            for callback in callbacks:
-                callback.on_epoch_begin(trainer, epoch)
-            order = sample_order(len(samples.x), generator)
-            logs = train_epoch(trainer, epoch, samples, order, batch_size, callbacks)
-            if validation is not None:
-                logs |= {f"val_{name}": value for name, value in evaluate(trainer, validation).items()}
-            history.append(epoch, logs, time.perf_counter() - start)
-            for callback in callbacks:
-                callback.on_epoch_end(trainer, epoch, logs)
-            if trainer.stop_training:
-                break
+        yield history
     except BaseException:
         history.interrupted = True
         end_all(begun, trainer)
         raise
     for callback in callbacks:
         callback.on_train_end(trainer)
-    return history
+
+
+def end_epoch(
+    trainer: Trainer,
+    history: History,
+    epoch: int,
+    logs: dict[str, float],
+    validation: Samples | None,
+    start: float,
+    callbacks: Sequence[Callback],
+) -> None:
+    """What stands at the end of an epoch: validation, the history, the schedule, the callbacks.
+
+    Example:
+        >>> import bpnative as bp
+        >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
+        >>> end_epoch(trainer, trainer.history, 0, {"loss": 0.5}, None, time.perf_counter(), [])
+        >>> trainer.history
+        {'loss': [0.5]}
+    """
+    if validation is not None:
+        logs |= {f"val_{name}": value for name, value in evaluate(trainer, validation).items()}
+    history.append(epoch, logs, time.perf_counter() - start)
+    trainer._rates.end_epoch(trainer, logs)
+    for callback in callbacks:
+        callback.on_epoch_end(trainer, epoch, logs)
 
 
 def _params(trainer: Trainer, samples: Samples) -> dict[str, Any]:
@@ -139,19 +185,19 @@ def train_epoch(
     n, done, step = len(order), 0, 0
     samples_a_step = batch_size * trainer.accumulate
     losses = np.empty(-(-n // samples_a_step))
-    meter = Meter(trainer.metrics)
+    meter = Meter(trainer.metrics, trainer.loss.compared_columns(network.output_size))
     most_steps = max(1, RUN_OUTPUTS // (samples_a_step * network.output_size)) if trainer.metrics else len(losses)
     while done < n and not trainer.stop_training:
         steps = min(trainer._pace.steps, most_steps, len(losses) - step)
         part = order[done : done + steps * samples_a_step]
         first_step = native.step_count
-        rates = trainer.optimizer.learning_rates(first_step, steps)
+        rates, momenta = trainer._rates.of_steps(first_step, steps)
+        all_rates = trainer._groups.learning_rates(rates, first_step)
         part_losses = losses[step : step + steps]
         outputs = np.empty((len(part), network.output_size), network.dtype) if trainer.metrics else None
         start = time.perf_counter()
-        native.train(
-            part_losses, outputs, samples.x, samples.y, samples.weight, part, rates, batch_size, *trainer._update
-        )
+        how = batch_size, *trainer._update, momenta
+        native.train(part_losses, outputs, samples.x, samples.y, samples.weight, part, all_rates, *how)
         trainer._pace.measured(steps, time.perf_counter() - start)
         done, step = done + len(part), step + steps
         if outputs is not None:
@@ -176,7 +222,8 @@ def evaluate(trainer: Trainer, samples: Samples) -> dict[str, float]:
         {'loss': 1.0}
     """
     network = trainer.network
-    meter, total, n = Meter(trainer.metrics), 0.0, len(samples.x)
+    meter = Meter(trainer.metrics, trainer.loss.compared_columns(network.output_size))
+    total, n = 0.0, len(samples.x)
     rows = network._block_rows
     for start in range(0, n, rows):
         x, y = samples.x[start : start + rows], samples.y[start : start + rows]

@@ -92,15 +92,46 @@ def check_probabilities(target: Array, rows_sum_to_one: bool, what: str = "y") -
         )
 
 
-def shape_advice(loss: Loss, shape: tuple[int, ...], n: int, n_outputs: int, what: str) -> str:
+def check_values(loss: Loss, target: Array, what: str = "y") -> None:
+    """Targets are of the kind that the loss takes.
+
+    Raises:
+        ValueError: A target is out of its range, or a row does not sum to 1.
+
+    Example:
+        >>> from bpnative.losses import Hinge
+        >>> check_values(Hinge(), np.array([[-1.0], [1.0]]))
+    """
+    if loss.targets in ("binary", "classes", "distributions"):
+        check_probabilities(target, loss.targets != "binary", what)
+    elif loss.targets == "counts" and target.min() < 0:
+        raise ValueError(f"expected targets of at least 0 in {what} for {loss.name}, got {target.min()}")
+    elif loss.targets == "signs":
+        negative = -1.0 if target.min() < 0 else 0.0
+        wrong = target[(target != negative) & (target != 1.0)]
+        if len(wrong):
+            raise ValueError(
+                f"expected targets -1 and 1, or 0 and 1, in {what} for {loss.name}, got {wrong[0]}"
+                + (" beside -1" if negative else "")
+            )
+
+
+def shape_advice(loss: Loss, shape: tuple[int, ...], n: int, columns: int, what: str, n_outputs: int) -> str:
     """The message for targets whose shape does not go with the loss and the network."""
     if loss.targets == "classes":
         return (
             f"expected {what} as integer labels of shape ({n},), or one-hot rows or probabilities of shape "
-            f"({n}, {n_outputs}), got shape {shape}"
+            f"({n}, {columns}), got shape {shape}"
         )
-    accepted = f"({n},) or ({n}, 1)" if n_outputs == 1 else f"({n}, {n_outputs})"
+    if loss.targets == "distributions":
+        return f"expected {what} as distributions of shape ({n}, {columns}), got shape {shape}" + (
+            "; for class labels use loss='cross_entropy'" if len(shape) == 1 else ""
+        )
+    accepted = f"({n},) or ({n}, 1)" if columns == 1 else f"({n}, {columns})"
     advice = ""
-    if n_outputs > 1 and len(shape) == 1:
+    if columns > 1 and len(shape) == 1:
         advice = "; for class labels use loss='cross_entropy', for one number a sample a last layer of 1 unit"
-    return f"expected {what} of shape {accepted}, one column an output of the network, got shape {shape}{advice}"
+    counted = "one column an output of the network"
+    if columns != n_outputs:
+        counted = f"for {loss.name} takes {n_outputs // columns} of the network's {n_outputs} outputs for each column"
+    return f"expected {what} of shape {accepted}, {counted}, got shape {shape}{advice}"

@@ -41,6 +41,10 @@ def bind_all(metrics: Iterable[MetricLike], loss: str, last_activation: str) -> 
 class Meter:
     """The metrics of one pass over data: its own copies, so that training and validation don't mix.
 
+    Args:
+        metrics: What is copied.
+        compared: The columns of outputs that are compared with those of targets; None: all.
+
     Example:
         >>> import numpy as np
         >>> meter = Meter(bind_all(["mae"], "mse", "linear"))
@@ -49,15 +53,17 @@ class Meter:
         {'mae': 1.0}
     """
 
-    def __init__(self, metrics: Iterable[Metric]) -> None:
+    def __init__(self, metrics: Iterable[Metric], compared: list[int] | None = None) -> None:
+        self.compared = compared
         self.metrics = [copy.copy(metric) for metric in metrics]
         for metric in self.metrics:
             metric.reset()
 
     def update(self, output: Array, target: Array, weight: Array | None) -> None:
         """Take in a block."""
+        columns = output if self.compared is None else output[:, self.compared]
         for metric in self.metrics:
-            metric.update(output, target, weight)
+            metric.update(columns if metric.compares else output, target, weight)
 
     def results(self) -> dict[str, float]:
         """Each metric by name."""

@@ -25,10 +25,13 @@ class Metric:
     Attributes:
         name: Its column in the history.
         greater_is_better: What EarlyStopping goes by; None says that the metric doesn't know.
+        compares: Outputs are compared with targets column by column, so of a loss with several outputs for one target
+            (gaussian_nll, quantile) only the mean or the median is wanted; False: all outputs.
     """
 
     name: str = ""
     greater_is_better: bool | None = None
+    compares: bool = True
 
     def bind(self, loss: str, last_activation: str) -> Metric:
         """The metric for a network that ends in this activation and is trained with this loss; may be itself."""
@@ -99,6 +102,16 @@ def _check_same_shape(name: str, target: Array, n_outputs: int) -> None:
             f"metric {name!r} compares each output with a number and got class labels: use 'accuracy', "
             f"or one-hot targets of shape (n, {n_outputs})"
         )
+    if target.shape[1] != n_outputs:
+        raise ValueError(
+            f"metric {name!r} compares each output with a number: expected targets with {n_outputs} columns, got "
+            f"{target.shape[1]}; use a metric of your own, callable(output, target)"
+        )
+
+
+# Losses whose outputs are answers one by one, and together.
+BY_OUTPUT = ("binary_cross_entropy", "focal", "hinge", "squared_hinge")
+BY_CLASS = ("cross_entropy", "categorical_focal", "kl_divergence")
 
 
 class Accuracy(_Mean):
@@ -129,14 +142,14 @@ class Accuracy(_Mean):
     def bind(self, loss: str, last_activation: str) -> Metric:
         """Choose how outputs become answers."""
         bound = Accuracy(self.threshold)
-        bound._loss, bound._by_output = loss, loss == "binary_cross_entropy"
+        bound._loss, bound._by_output = loss, loss in BY_OUTPUT
         if bound.threshold is None and bound._by_output and last_activation != "sigmoid":
             bound.threshold = 0.0
         return bound
 
     def check(self, target: Array, n_outputs: int) -> None:
         """Reject numbers that are no classes."""
-        if self._loss in ("cross_entropy", "binary_cross_entropy") or target.ndim == 1:
+        if self._loss in (*BY_CLASS, *BY_OUTPUT) or target.ndim == 1:
             return
         if not ((target == 0) | (target == 1)).all():
             raise ValueError(
@@ -278,6 +291,8 @@ class FunctionMetric(Metric):
         >>> metric.result()
         3.0
     """
+
+    compares = False
 
     def __init__(self, function: MetricFunction, name: str = "", greater_is_better: bool | None = None) -> None:
         if not callable(function):

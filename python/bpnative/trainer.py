@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _bpnative, data, losses, optimizers
+from . import _bpnative, data, lbfgs, losses
+from .averages import Average, Averaged, check_average
 from .callbacks import Callback, gather
 from .epoch import Pace, evaluate, run_epochs
+from .groups import Group, Groups
 from .history import History
 from .inputs import adapt_first
 from .layer_views import assign
-from .losses import Loss
+from .lbfgs import LBFGS
+from .losses import FunctionLoss, FunctionTrainer, Loss, LossLike
 from .meter import bind_all
 from .metrics import MetricLike
 from .network import Network
@@ -28,13 +30,14 @@ Array = npt.NDArray[Any]
 STATE_VERSION = 2
 
 
-class Trainer:
+class Trainer(Averaged):
     """Trains a network: a loss, an optimizer with its state, metrics to report, and the order of samples.
 
     Args:
         network: The network; it is changed in place.
-        loss: ``"mse"``, ``"cross_entropy"``, ``"binary_cross_entropy"`` or an object of `bpnative.losses`.
-        optimizer: ``"adam"``, ``"sgd"`` or an object such as ``bp.Adam(learning_rate=1e-3)``.
+        loss: A name such as ``"mse"`` or ``"cross_entropy"``, an object of `bpnative.losses`, or a callable(output,
+            target) -> (loss, output_gradient), see `bpnative.FunctionLoss`.
+        optimizer: A name of `bpnative.optimizers`, ``"lbfgs"``, or an object such as ``bp.Adam(learning_rate=1e-3)``.
         metrics: Reported beside the loss: ``"accuracy"``, ``"mse"``, ``"mae"``, ``"r2"``, objects of
             `bpnative.metrics`, or ``callable(output, target) -> float``.
         clip_norm: The gradient over all parameters is shortened to at most this length before an update; None for any.
@@ -43,6 +46,8 @@ class Trainer:
             the memory of one of them.
         seed: What samples are shuffled with: a whole number, a NumPy Generator, or None, which takes it from the
             network's seed, so that the network's seed alone makes a run repeatable.
+        groups: Layers with a learning rate or settings of their own, `bpnative.Group` objects.
+        average: ``bp.EMA()`` or ``bp.SWA()`` to keep an average of the weights: see `averaged` and `use_average`.
 
     Attributes:
         network: The network that is trained.
@@ -69,55 +74,75 @@ class Trainer:
     def __init__(
         self,
         network: Network,
-        loss: str | Loss,
-        optimizer: str | Optimizer = "adam",
+        loss: LossLike,
+        optimizer: str | Optimizer | LBFGS = "adam",
         *,
         metrics: Iterable[MetricLike] = (),
         clip_norm: float | None = None,
         clip_value: float | None = None,
         accumulate: int = 1,
         seed: Seed = None,
+        groups: Iterable[Group] = (),
+        average: Average | None = None,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"expected network as a bpnative.Network, got {network!r} ({type(network).__name__})")
         self.network = network
-        self.loss = losses.get(loss)
-        self._set_optimizer(optimizers.get(optimizer))
+        self.loss: Loss = losses.get(loss)
+        self._average = check_average(average)
+        self._set_optimizer(lbfgs.get(optimizer))
+        stepping = lbfgs.native_of(self._optimizer)
+        self._groups = Groups(groups, stepping, len(network.layers))
+        self.accumulate = check_count(accumulate, "accumulate")
+        self.clip_norm = None if clip_norm is None else check_number(clip_norm, "clip_norm", "(0, inf)")
+        self.clip_value = None if clip_value is None else check_number(clip_value, "clip_value", "(0, inf)")
+        self._update = (self.accumulate, self.clip_norm or 0.0, self.clip_value or 0.0)
+        if isinstance(self._optimizer, LBFGS):
+            self._optimizer.check_alone(groups=groups, average=average, clip_norm=clip_norm, clip_value=clip_value)
         last = network.output_activation.name
         self.loss.check_network(network.output_size, last)
         self.metrics = bind_all(metrics, self.loss.name, last)
         seed = check_seed(seed)
         self._generator = np.random.default_rng(network._training_seed if seed is None else seed)
-        self.accumulate = check_count(accumulate, "accumulate")
-        self.clip_norm = None if clip_norm is None else check_number(clip_norm, "clip_norm", "(0, inf)")
-        self.clip_value = None if clip_value is None else check_number(clip_value, "clip_value", "(0, inf)")
-        self._update = (self.accumulate, self.clip_norm or 0.0, self.clip_value or 0.0)
         self._data = data.Checker(network.input_size, network.output_size, network.dtype, self.loss, network.codes)
-        settings = self._optimizer.settings()
-        self._native = _bpnative.Trainer(network._native, self.loss.name, self._optimizer.name, settings)
+        averaging = None if self._average is None else self._average.settings()
+        of_groups = self._groups.settings, [self._groups.of_layer[layer] for layer in network.owners]
+        own = self.loss if isinstance(self.loss, FunctionLoss) else None
+        of_loss = None if own else self.loss.name, self.loss.settings()
+        native = _bpnative.Trainer(network._native, *of_loss, stepping.native_name, *of_groups, averaging)
+        self._native: _bpnative.Trainer | FunctionTrainer = FunctionTrainer(network, own, native) if own else native
         self.history = History()
         self.stop_training = False
         self._pace = Pace()
         self._step_order = np.arange(0, dtype=np.int64)
 
     @property
-    def optimizer(self) -> Optimizer:
+    def optimizer(self) -> Optimizer | LBFGS:
         """The optimizer, as a specification. Its learning rate can be changed, see `learning_rate`."""
         return self._optimizer
 
     @property
     def learning_rate(self) -> LearningRate:
-        """The learning rate, a number or a callable(step); assigning changes it from the next native call on."""
+        """The learning rate: a number, schedule or callable(step); assigning changes it from the next native call."""
         return self._optimizer.learning_rate
 
     @learning_rate.setter
     def learning_rate(self, value: LearningRate) -> None:
-        self._set_optimizer(dataclasses.replace(self._optimizer, learning_rate=value))
+        self._set_optimizer(self._rates.replaced(value))
 
-    def _set_optimizer(self, optimizer: Optimizer) -> None:
+    def _set_optimizer(self, optimizer: Optimizer | LBFGS) -> None:
+        self._rates = lbfgs.rates_of(optimizer)
         self._optimizer = optimizer
-        # The learning rate of a single step, made once where it is a number.
-        self._step_rate = None if callable(optimizer.learning_rate) else optimizer.learning_rates(0, 1)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of layers, as they were given."""
+        return self._groups.given
+
+    @property
+    def schedule_state(self) -> dict[str, float]:
+        """What the schedule remembers of epochs and results, numbers by name; empty where it goes by the step alone."""
+        return dict(self._rates.state)
 
     @property
     def step_count(self) -> int:
@@ -134,7 +159,7 @@ class Trainer:
         X: object,
         y: object,
         *,
-        epochs: int = 1,
+        epochs: int | None = None,
         batch_size: int = 32,
         validation_data: Sequence[Any] | None = None,
         sample_weight: object = None,
@@ -152,7 +177,7 @@ class Trainer:
         Args:
             X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity.
             y: As the loss takes it: class labels (n,), one-hot rows or numbers (n, output_size), (n,) for one output.
-            epochs: Passes over the data, at least 1.
+            epochs: Passes over the data, at least 1; None is 1, or as many iterations as `LBFGS` may take.
             batch_size: Samples of a step, at least 1; the last batch of an epoch may be smaller.
             validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch.
             sample_weight: (n,), factors of each sample's loss, at least 0.
@@ -175,13 +200,18 @@ class Trainer:
             True
         """
         samples = self._data.dataset(X, y, sample_weight)
+        if epochs is None:
+            epochs = self._optimizer.max_iterations if isinstance(self._optimizer, LBFGS) else 1
         epochs, batch_size = check_count(epochs, "epochs"), data.check_batch_size(batch_size, len(samples.x))
         generator = self._generator if check_flag(shuffle, "shuffle") else None
         validation = self._data.validation(validation_data)
         self._check_metrics(samples)
         self._check_metrics(validation)
         adapt_first(self.network.layers, samples.x)
-        return run_epochs(self, samples, validation, epochs, batch_size, generator, gather(callbacks, progress))
+        chosen = gather(callbacks, progress)
+        if isinstance(self._optimizer, LBFGS):
+            return self._optimizer.run(self, samples, validation, epochs, chosen)
+        return run_epochs(self, samples, validation, epochs, batch_size, generator, chosen)
 
     def step(self, x: object, y: object, sample_weight: object = None) -> float:
         """One update with one minibatch: for online and reinforcement learning, and loops of one's own.
@@ -213,12 +243,14 @@ class Trainer:
         order = self._step_order
         if len(order) != n:
             order = self._step_order = np.arange(n, dtype=np.int64)
-        rate = self._step_rate
-        if rate is None:
-            rate = self._optimizer.learning_rates(self._native.step_count, 1)
+        done = self._native.step_count
+        rate, momentum = self._rates.fixed or self._rates.of_step(done)
+        if self._groups.given:
+            rate = self._groups.learning_rates(rate, done)
         loss = np.empty(1)
         try:
-            self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, n, 1, *self._update[1:])
+            how = n, 1, *self._update[1:], momentum
+            self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, *how)
         except ValueError:
             self._data.explain(samples)
             raise
@@ -282,8 +314,10 @@ class Trainer:
 
     def _check_metrics(self, samples: data.Samples | None) -> None:
         if samples is not None:
+            n_outputs = self.network.output_size
+            compared = self.loss.compared_columns(n_outputs)
             for metric in self.metrics:
-                metric.check(samples.y, self.network.output_size)
+                metric.check(samples.y, n_outputs if compared is None else len(compared))
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -296,7 +330,11 @@ class Trainer:
             "generator": self._generator,
             "history": self.history,
             "step_count": self.step_count,
+            "schedule_state": self.schedule_state,
             "state": {name: view.copy() for name, view in self.state.items()},
+            "groups": self.groups,
+            "average": self._average,
+            "average_state": self._average_state(),
         }
 
     def __setstate__(self, state: Any) -> None:
@@ -304,11 +342,14 @@ class Trainer:
             raise ValueError(f"expected a pickled trainer of version {STATE_VERSION}, got another")
         settings = {"metrics": state["metrics"], "seed": state["generator"]}
         settings |= dict(zip(("clip_norm", "clip_value", "accumulate"), state["update"], strict=True))
+        settings |= {name: state[name] for name in ("groups", "average")}
         Trainer.__init__(self, state["network"], state["loss"], state["optimizer"], **settings)
         views = self.state
         if set(views) != set(state["state"]):
             raise ValueError(f"expected pickled optimizer state {sorted(views)}, got {sorted(state['state'])}")
         for name, view in views.items():
             assign(view, state["state"][name], f"optimizer state {name!r}")
+        self._set_average_state(state["average_state"])
         self._native.step_count = check_count(state["step_count"], "step_count", 0)
+        self._rates.restore(state.get("schedule_state", self._rates.state))
         self.history = state["history"]

@@ -10,7 +10,7 @@
 #include "core/types.h"
 #include "nn/dense.h"
 #include "nn/loss.h"
-#include "nn/optimizer.h"
+#include "nn/optimizer_rule.h"
 #include "nn/registry.h"
 
 namespace bpnative {
@@ -213,28 +213,30 @@ void activation_derivative(py::array dz, const py::array& dy, const py::array& z
 }
 
 double loss(py::array dz, py::array losses, const py::array& z, const py::array& target,
-            const py::object& sample_weight, const std::string& name, const std::string& isa) {
+            const py::object& sample_weight, const std::string& name, const LossSettings& settings,
+            const std::string& isa) {
   return by_dtype(z, [&](auto zero) {
     using T = decltype(zero);
     const Kernels<T>& kernels = kernel_table(isa).of(zero);
     const T* rows = input<T>(z, "z", {kAny, kAny});
     const int count = int_size(z.shape(0), "rows"), outputs = int_size(z.shape(1), "columns");
+    if (count == 0 || outputs == 0) fail_value("a loss needs at least one row and one column");
+    const LossSpec spec{loss_of(name), settings};
+    const LossFunction<T> function(spec, {}, outputs);
     Samples<T> samples;
     samples.count = count;
     if (target.ndim() == 1)
       samples.labels = input<std::int32_t>(target, "target", {count});
     else
-      samples.target = input<T>(target, "target", {count, outputs});
+      samples.target = input<T>(target, "target", {count, function.targets()});
     samples.weight = optional_input<T>(sample_weight, "sample_weight", {count});
     T* to_dz = output<T>(dz, "dz", {count, outputs});
     T* to_losses = output<T>(losses, "losses", {count});
-    const LossFunction<T> function(loss_of(name), {});
-    if (samples.labels && loss_of(name) != Loss::cross_entropy) fail_value("only cross_entropy takes labels");
+    if (samples.labels && !takes_labels(spec.kind)) fail_value("this loss takes no labels");
     for (int i = 0; samples.labels && i < count; ++i)
       if (samples.labels[i] < 0 || samples.labels[i] >= outputs)
         fail_value("labels must be from 0 to " + std::to_string(outputs - 1) + ", got " +
                    std::to_string(samples.labels[i]) + " in row " + std::to_string(i));
-    if (count == 0 || outputs == 0) fail_value("a loss needs at least one row and one column");
     double sum = 0;
     compute([&] {
       Sliced<T> in(kernels, count, outputs), gradient(kernels, count, outputs);
@@ -258,31 +260,52 @@ double loss(py::array dz, py::array losses, const py::array& z, const py::array&
   });
 }
 
-// In place on flat arrays, by the same code that a Trainer's optimizer uses.
-void update(Optimizer kind, py::array& weight, const std::vector<py::object>& states, const py::array& gradient,
-            const double (&settings)[4], std::int64_t step, double learning_rate, const std::string& isa) {
+// The states that an optimizer keeps with these settings: name and initial value.
+std::vector<std::pair<std::string, double>> optimizer_states(const std::string& name,
+                                                             const std::map<std::string, double>& settings) {
+  std::vector<std::pair<std::string, double>> kept;
+  for (const auto& state : OptimizerRule(optimizer_of(name), settings).states())
+    if (state.kept) kept.emplace_back(state.name, state.initial);
+  return kept;
+}
+
+// In place on flat arrays, by the same code that a Trainer's optimizer uses. states: those kept, in their order.
+void optimizer_update(const std::string& name, py::array weight, const py::array& gradient,
+                      std::vector<py::array> states, const std::map<std::string, double>& settings, std::int64_t step,
+                      double learning_rate, const std::string& isa) {
+  if (step < 1) fail_value("step counts from 1, got " + std::to_string(step));
   by_dtype(weight, [&](auto zero) {
     using T = decltype(zero);
     const Kernels<T>& kernels = kernel_table(isa).of(zero);
+    const Optimizer kind = optimizer_of(name);
+    OptimizerRule rule(kind, settings);
     UpdateArguments<T> p{};
-    set_step(p, kind, settings, step, learning_rate);
     p.size = weight.size();
     p.weight = output<T>(weight, "weight", {kAny});
     p.gradient = input<T>(gradient, "gradient", {p.size});
-    for (std::size_t i = 0; i < states.size(); ++i) p.state[i] = optional_output<T>(states[i], "state", {p.size});
-    compute([&] { kernels.optimizers[static_cast<int>(kind)](p); });
+    std::size_t slot = 0, given = 0;
+    for (const auto& state : rule.states()) {
+      if (state.kept && given < states.size()) p.state[slot] = output<T>(states[given], state.name.c_str(), {p.size});
+      given += state.kept;
+      ++slot;
+    }
+    if (given != states.size())
+      fail_value("expected " + std::to_string(given) + " states, got " + std::to_string(states.size()));
+    compute([&] {
+      rule.set_step(p, step, learning_rate);
+      kernels.optimizers[static_cast<int>(kind)](p);
+    });
   });
 }
 
-void sgd_update(py::array weight, const py::object& velocity, const py::array& gradient, double learning_rate,
-                double momentum, bool nesterov, const std::string& isa) {
-  update(Optimizer::sgd, weight, {velocity}, gradient, {momentum, nesterov ? 1.0 : 0.0}, 1, learning_rate, isa);
-}
-
-void adam_update(py::array weight, const py::array& m, const py::array& v, const py::array& gradient, std::int64_t step,
-                 double learning_rate, double beta1, double beta2, double epsilon, const std::string& isa) {
-  if (step < 1) fail_value("step counts from 1, got " + std::to_string(step));
-  update(Optimizer::adam, weight, {m, v}, gradient, {beta1, beta2, epsilon}, step, learning_rate, isa);
+void average_update(py::array mean, const py::array& weight, double fraction, const std::string& isa) {
+  by_dtype(mean, [&](auto zero) {
+    using T = decltype(zero);
+    const Kernels<T>& kernels = kernel_table(isa).of(zero);
+    T* to = output<T>(mean, "mean", {kAny});
+    const T* from = input<T>(weight, "weight", {mean.size()});
+    compute([&] { kernels.average(to, from, mean.size(), static_cast<T>(fraction)); });
+  });
 }
 
 }  // namespace
@@ -299,12 +322,11 @@ void bind_kernels(py::module_& module) {
   module.def("activation_derivative", activation_derivative, py::arg("dz"), py::arg("dy"), py::arg("z"),
              py::arg("name"), py::arg("parameter"), py::arg("isa"));
   module.def("loss", loss, py::arg("dz"), py::arg("losses"), py::arg("z"), py::arg("target"),
-             py::arg("sample_weight").none(true), py::arg("name"), py::arg("isa"));
-  module.def("sgd_update", sgd_update, py::arg("weight"), py::arg("velocity").none(true), py::arg("gradient"),
-             py::arg("learning_rate"), py::arg("momentum"), py::arg("nesterov"), py::arg("isa"));
-  module.def("adam_update", adam_update, py::arg("weight"), py::arg("m"), py::arg("v"), py::arg("gradient"),
-             py::arg("step"), py::arg("learning_rate"), py::arg("beta1"), py::arg("beta2"), py::arg("epsilon"),
-             py::arg("isa"));
+             py::arg("sample_weight").none(true), py::arg("name"), py::arg("settings"), py::arg("isa"));
+  module.def("optimizer_states", optimizer_states, py::arg("name"), py::arg("settings"));
+  module.def("optimizer_update", optimizer_update, py::arg("name"), py::arg("weight"), py::arg("gradient"),
+             py::arg("states"), py::arg("settings"), py::arg("step"), py::arg("learning_rate"), py::arg("isa"));
+  module.def("average_update", average_update, py::arg("mean"), py::arg("weight"), py::arg("fraction"), py::arg("isa"));
 }
 
 }  // namespace bpnative

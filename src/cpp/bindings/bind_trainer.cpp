@@ -11,14 +11,16 @@ template <class T>
 struct TrainerOf {
   using Element = T;
   NetworkOf<T>& own;
-  Loss loss;
+  std::optional<LossSpec> loss;  // none: the loss is the caller's own, who calls update()
+  int targets = 0;
   OptimizerState<T> optimizer;
   Engine<T> training, evaluating;
 
-  TrainerOf(NetworkOf<T>& network, Loss of_loss, Optimizer kind, const std::map<std::string, double>& settings)
+  TrainerOf(NetworkOf<T>& network, const std::optional<LossSpec>& of_loss, const OptimizerSettings& settings)
       : own(network),
         loss(of_loss),
-        optimizer(kind, settings, network.network.parameters().size()),
+        targets(of_loss ? loss_numbers<T>(*of_loss, network.network.outputs()).targets : 0),
+        optimizer(settings, network.network),
         training(network.network, of_loss),
         evaluating(network.network, of_loss) {}
 };
@@ -33,13 +35,35 @@ struct AnyTrainer {
   }
 };
 
-std::unique_ptr<AnyTrainer> make_trainer(const py::object& network, const std::string& loss,
-                                         const std::string& optimizer, const std::map<std::string, double>& settings) {
+// average: None, {"decay"} for an exponential one, or {"start", "every"}.
+Averaging averaging_of(const py::object& average) {
+  if (average.is_none()) return {};
+  const auto settings = average.cast<std::map<std::string, double>>();
+  const auto number = [&](const char* name, double least, double most) {
+    const auto found = settings.find(name);
+    if (found == settings.end() || !(found->second >= least && found->second <= most))
+      fail_value("an average needs decay from 0 to 1, or start and every from 0 and 1 to 2^53");
+    return found->second;
+  };
+  if (settings.count("decay")) return {true, number("decay", 0, 1), 0, 1};
+  constexpr double kMost = 9007199254740992;
+  const auto start = static_cast<std::int64_t>(number("start", 0, kMost));
+  return {true, -1, start, static_cast<std::int64_t>(number("every", 1, kMost))};
+}
+
+std::unique_ptr<AnyTrainer> make_trainer(const py::object& network, const std::optional<std::string>& loss,
+                                         const LossSettings& loss_settings, const std::string& optimizer,
+                                         const std::vector<std::map<std::string, double>>& groups,
+                                         const std::vector<int>& group_of_layer, const py::object& average) {
+  std::optional<LossSpec> spec;
+  if (loss) spec = LossSpec{loss_of(*loss), loss_settings};
   auto any = std::make_unique<AnyTrainer>();
   any->network = network;
+  const OptimizerSettings settings{optimizer_of(optimizer), groups, group_of_layer, averaging_of(average)};
   network.cast<AnyNetwork&>().visit([&](auto& own) {
     using T = typename std::decay_t<decltype(own)>::Element;
-    any->of = std::make_unique<TrainerOf<T>>(own, loss_of(loss), optimizer_of(optimizer), settings);
+    // Not while another thread trains: a buffer of averages starts as a copy of the weights.
+    compute(own.network, [&] { any->of = std::make_unique<TrainerOf<T>>(own, spec, settings); });
   });
   return any;
 }
@@ -58,21 +82,36 @@ void check_labels(const Samples<T>& samples, int classes) {
 
 // x, targets and weights of n rows, checked against the network.
 template <class T>
-Samples<T> samples_of(Network<T>& network, Loss loss, const py::array& x, const py::array& y,
-                      const py::object& sample_weight) {
+Samples<T> samples_of(TrainerOf<T>& trainer, const py::array& x, const py::array& y, const py::object& sample_weight) {
+  const Network<T>& network = trainer.own.network;
+  if (!trainer.loss) fail_value("this trainer was made without a loss: it has update() alone");
   Samples<T> samples;
   samples.x = input<T>(x, "x", {kAny, network.inputs()});
   samples.count = x.shape(0);
   if (y.ndim() == 1) {
-    if (loss != Loss::cross_entropy) fail_value("only cross_entropy takes labels; y must have a column an output");
+    if (!takes_labels(trainer.loss->kind)) fail_value("this loss takes no labels; y must have columns");
     if (network.outputs() > 1 << 24) fail_value("labels are told apart up to 2^24 classes; give y as rows instead");
     samples.labels = input<std::int32_t>(y, "y", {x.shape(0)});
   } else {
-    samples.target = input<T>(y, "y", {x.shape(0), network.outputs()});
+    samples.target = input<T>(y, "y", {x.shape(0), trainer.targets});
   }
   samples.weight = optional_input<T>(sample_weight, "sample_weight", {x.shape(0)});
   if (samples.count == 0) fail_value("there are no rows: x has shape " + shape_text({0, network.inputs()}));
   return samples;
+}
+
+template <class T>
+void check_not_swapped(const TrainerOf<T>& trainer) {
+  if (trainer.optimizer.average.swapped())
+    fail_value("the averaged weights are in the network: train after the block of trainer.averaged()");
+}
+
+template <class T>
+const double* momentum_of(const TrainerOf<T>& trainer, const py::object& momentum, py::ssize_t steps) {
+  const double* values = optional_input<double>(momentum, "momentum", {steps});
+  if (values && !trainer.optimizer.takes_momentum())
+    fail_value("this optimizer has no momentum that a schedule could change");
+  return values;
 }
 
 StepSettings step_settings(py::ssize_t batch_size, py::ssize_t accumulate, double clip_norm, double clip_value) {
@@ -89,11 +128,12 @@ StepSettings step_settings(py::ssize_t batch_size, py::ssize_t accumulate, doubl
 
 void train(AnyTrainer& any, py::array losses, const py::object& outputs, const py::array& x, const py::array& y,
            const py::object& sample_weight, const py::array& order, const py::array& learning_rate,
-           py::ssize_t batch_size, py::ssize_t accumulate, double clip_norm, double clip_value) {
+           py::ssize_t batch_size, py::ssize_t accumulate, double clip_norm, double clip_value,
+           const py::object& momentum) {
   any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
-    Samples<T> samples = samples_of<T>(network, trainer.loss, x, y, sample_weight);
+    Samples<T> samples = samples_of<T>(trainer, x, y, sample_weight);
     const std::int64_t rows = samples.count;
     samples.order = input<std::int64_t>(order, "order", {kAny});
     samples.count = order.shape(0);
@@ -107,15 +147,27 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
     const py::ssize_t steps = (order.shape(0) + whole - 1) / whole;
     double* loss = output<double>(losses, "losses", {steps});
     T* out = optional_output<T>(outputs, "outputs", {order.shape(0), network.outputs()});
-    const double* rates = input<double>(learning_rate, "learning_rate", {steps});
-    compute(network, [&] { trainer.training.train(loss, out, trainer.optimizer, samples, rates, settings); });
+    const int groups = trainer.optimizer.groups();
+    const double* rates = groups == 1 ? input<double>(learning_rate, "learning_rate", {steps})
+                                      : input<double>(learning_rate, "learning_rate", {steps, groups});
+    const double* momenta = momentum_of(trainer, momentum, steps);
+    compute(network, [&] {
+      check_not_swapped(trainer);
+      trainer.training.train(loss, out, trainer.optimizer, samples, rates, momenta, settings);
+    });
   });
 }
 
-void update(AnyTrainer& any, double learning_rate, double clip_norm, double clip_value) {
+void update(AnyTrainer& any, const py::array& learning_rate, double clip_norm, double clip_value,
+            const py::object& momentum) {
   any.visit([&](auto& trainer) {
     const StepSettings settings = step_settings(1, 1, clip_norm, clip_value);
-    compute(trainer.own.network, [&] { trainer.training.update(trainer.optimizer, learning_rate, settings); });
+    const double* rates = input<double>(learning_rate, "learning_rate", {trainer.optimizer.groups()});
+    const double* own_momentum = momentum_of(trainer, momentum, 1);
+    compute(trainer.own.network, [&] {
+      check_not_swapped(trainer);
+      trainer.training.update(trainer.optimizer, rates, own_momentum, settings);
+    });
   });
 }
 
@@ -123,7 +175,7 @@ double gradients(AnyTrainer& any, py::array gradient, const py::array& x, const 
                  const py::object& sample_weight) {
   return any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
-    const Samples<T> samples = samples_of<T>(trainer.own.network, trainer.loss, x, y, sample_weight);
+    const Samples<T> samples = samples_of<T>(trainer, x, y, sample_weight);
     int_size(samples.count, "the number of rows");
     check_labels(samples, trainer.own.network.outputs());
     Network<T>& network = trainer.own.network;
@@ -142,7 +194,7 @@ double evaluate(AnyTrainer& any, const py::object& outputs, const py::array& x, 
   return any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
-    const Samples<T> samples = samples_of<T>(network, trainer.loss, x, y, sample_weight);
+    const Samples<T> samples = samples_of<T>(trainer, x, y, sample_weight);
     int_size(samples.count, "the number of rows");
     check_labels(samples, network.outputs());
     T* out = optional_output<T>(outputs, "outputs", {x.shape(0), network.outputs()});
@@ -161,12 +213,31 @@ py::dict state(py::object self) {
   });
 }
 
+py::object average(py::object self) {
+  return self.cast<AnyTrainer&>().visit([&](auto& trainer) -> py::object {
+    using T = typename std::decay_t<decltype(trainer)>::Element;
+    if (!trainer.optimizer.average.on()) return py::none();
+    Buffer<T>& values = trainer.optimizer.average.values();
+    return py::array_t<T>({static_cast<py::ssize_t>(values.size())}, values.data(), self);
+  });
+}
+
+void swap_average(AnyTrainer& any) {
+  any.visit([](auto& trainer) {
+    if (!trainer.optimizer.average.on()) fail_value("this trainer keeps no average of weights");
+    compute(trainer.own.network, [&] { trainer.optimizer.average.swap(); });
+  });
+}
+
 }  // namespace
 
 void bind_trainer(py::module_& module) {
   py::class_<AnyTrainer>(module, "Trainer")
-      .def(py::init(&make_trainer), py::arg("network"), py::arg("loss"), py::arg("optimizer"), py::arg("settings"))
+      .def(py::init(&make_trainer), py::arg("network"), py::arg("loss").none(true), py::arg("loss_settings"),
+           py::arg("optimizer"), py::arg("groups"), py::arg("group_of_layer"), py::arg("average").none(true))
       .def_property_readonly("state", state)
+      .def_property_readonly("average", average)
+      .def("swap_average", swap_average)
       .def_property(
           "step_count",
           [](AnyTrainer& any) {
@@ -182,8 +253,10 @@ void bind_trainer(py::module_& module) {
           })
       .def("train", train, py::arg("losses"), py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
            py::arg("sample_weight").none(true), py::arg("order"), py::arg("learning_rate"), py::arg("batch_size"),
-           py::arg("accumulate") = 1, py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0)
-      .def("update", update, py::arg("learning_rate"), py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0)
+           py::arg("accumulate") = 1, py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0,
+           py::arg("momentum").none(true) = py::none())
+      .def("update", update, py::arg("learning_rate"), py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0,
+           py::arg("momentum").none(true) = py::none())
       .def("gradients", gradients, py::arg("gradient"), py::arg("x"), py::arg("y"), py::arg("sample_weight").none(true))
       .def("evaluate", evaluate, py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
            py::arg("sample_weight").none(true));

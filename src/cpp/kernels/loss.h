@@ -2,11 +2,13 @@
 //   mse                   l = mean_o (z_o - t_o)^2                         dz_o = scale 2 (z_o - t_o) / O
 //   cross_entropy         l = logsumexp(z) - z_c, or sum_o t_o (lse - z_o)  dz_o = scale (softmax(z)_o sum t - t_o)
 //   binary_cross_entropy  l = mean_o softplus(z_o) - t_o z_o               dz_o = scale (sigmoid(z_o) - t_o) / O
-// z are logits for the cross entropies; scale = sample weight / batch size, zero in the padding.
+// With class weights, label smoothing or positive weights the cross entropies go on in loss_classes.h. z are logits for
+// them; scale = sample weight / batch size, zero in the padding.
 #ifndef BPNATIVE_KERNELS_LOSS_H_
 #define BPNATIVE_KERNELS_LOSS_H_
 
 #include "kernels/activations.h"
+#include "kernels/loss_classes.h"
 #include "kernels/math.h"
 
 BPN_KERNELS_BEGIN
@@ -29,6 +31,7 @@ void mse_loss(const LossArguments<T>& p) {
 
 template <class T>
 void cross_entropy_loss(const LossArguments<T>& p) {
+  if (p.vector || p.settings[0] != 0) return cross_entropy_with_options<T>(p);
   for (int i = 0; i < p.width; i += kLanes<T>) {
     const V<T> scale = load<T>(p.scale + i);
     const V<T> most = column_maximum<T>(p.z + i, p.outputs, p.stride, kLanes<T>);
@@ -66,6 +69,7 @@ void cross_entropy_loss(const LossArguments<T>& p) {
 
 template <class T>
 void binary_cross_entropy_loss(const LossArguments<T>& p) {
+  if (p.vector) return binary_cross_entropy_with_weights<T>(p);
   const V<T> mean = broadcast<T>(T(1) / static_cast<T>(p.outputs));
   for (int i = 0; i < p.width; i += kLanes<T>) {
     const V<T> factor = load<T>(p.scale + i) * mean;

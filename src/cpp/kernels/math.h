@@ -137,11 +137,20 @@ BPN_INLINE V<T> log(V<T> x) {
   return select<T>(x == x, y, x);
 }
 
-// ln(1 + u) for 0 <= u <= 1: the rounding of 1 + u is put back.
+// ln(1 + u) for 0 <= u <= 1, within 3 units: 2 atanh(s) with s = u / (2 + u), which keeps the digits of a small u.
+BPN_INLINE V<float> log1p_tail(V<float> w) {  // as atanh_tail, for w up to 1/9
+  constexpr float c[] = {2.f / 15, 2.f / 13, 2.f / 11, 2.f / 9, 2.f / 7, 2.f / 5, 2.f / 3};
+  return polynomial<float>(w, c);
+}
+BPN_INLINE V<double> log1p_tail(V<double> w) {
+  constexpr double c[] = {2. / 33, 2. / 31, 2. / 29, 2. / 27, 2. / 25, 2. / 23, 2. / 21, 2. / 19,
+                          2. / 17, 2. / 15, 2. / 13, 2. / 11, 2. / 9,  2. / 7,  2. / 5,  2. / 3};
+  return polynomial<double>(w, c);
+}
 template <class T>
 BPN_INLINE V<T> log1p_unit(V<T> u) {
-  const V<T> sum = broadcast<T>(1) + u;
-  return log<T>(sum) + (u - (sum - broadcast<T>(1))) / sum;
+  const V<T> s = u / (u + broadcast<T>(2)), w = s * s;
+  return fma(s * w, log1p_tail(w), s + s);
 }
 
 // ln(1 + e^x) without overflow.
@@ -149,6 +158,37 @@ template <class T>
 BPN_INLINE V<T> softplus(V<T> x) {
   const V<T> magnitude = select<T>(x < V<T>{}, -x, x);
   return larger<T>(V<T>{}, x) + log1p_unit<T>(exp<T>(-magnitude));
+}
+
+// What rounding cut off a * b: a * a at a = 13 moves e^(-a^2/2) by 80 units. Without fused multiply-add by Dekker's
+// halves.
+template <class T>
+BPN_INLINE V<T> high_half(V<T> a) {
+  const V<T> shifted = a * broadcast<T>(sizeof(T) == 4 ? T(4097) : T(134217729));
+  return shifted - (shifted - a);
+}
+template <class T>
+BPN_INLINE V<T> product_rounding(V<T> a, V<T> b, V<T> product) {
+  if constexpr (kHasFma) return fma(a, b, -product);
+  const V<T> a_high = high_half<T>(a), a_low = a - a_high, b_high = high_half<T>(b), b_low = b - b_high;
+  return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+}
+
+// e^-(a + rest) for a >= 0 and a rest that is a rounding error of a, within 2 units; and factor times it, which is zero
+// only where the product itself would be subnormal, for |factor| up to 1e6 or a.
+template <class T>
+struct Decay {
+  V<T> e, times_factor;
+};
+template <class T>
+BPN_INLINE Decay<T> decay(V<T> a, V<T> rest, V<T> factor) {
+  const V<T> end = broadcast<T>(16 - Exponent<T>::kUnderflow);
+  const I<T> gone = a > end;  // not so for a NaN
+  const Reduced<T> p = reduce<T>(select<T>(gone, -end, -a));
+  const V<T> whole = fma(p.r * p.r, expm1_tail(p.r), p.r) + broadcast<T>(1), e = fma(-rest, whole, whole);
+  const I<T> half = p.bits >> 1;
+  const V<T> first = power_of_two<T>(half), second = power_of_two<T>(p.bits - half);
+  return {select<T>(gone, V<T>{}, e * first * second), select<T>(gone, V<T>{}, factor * e * first * second)};
 }
 
 // e^(a^2/2) times the upper tail of the normal distribution, for a in 0 .. 14 (39 in double), where the tail itself
@@ -170,15 +210,6 @@ BPN_INLINE V<double> scaled_tail(V<double> a) {
       9.60823912425648766e-2,  0.144457764716282259,     0.178634094006266405};
   const V<double> t = broadcast(1.) / fma(a, broadcast(0.21213203435596425732), broadcast(1.));
   return t * polynomial<double>(fma(t, broadcast(2.2417453332466525138), broadcast(-1.2417453332466525138)), c);
-}
-// What rounding cut off a * a: at a = 13 it moves e^(-a^2/2) by 80 units. Without fused multiply-add by Dekker's
-// halves.
-template <class T>
-BPN_INLINE V<T> square_rounding(V<T> a, V<T> square) {
-  if constexpr (kHasFma) return fma(a, a, -square);
-  const V<T> shifted = a * broadcast<T>(sizeof(T) == 4 ? T(4097) : T(134217729));
-  const V<T> high = shifted - (shifted - a), low = a - high;
-  return ((high * high - square) + broadcast<T>(2) * high * low) + low * low;
 }
 template <class T>
 constexpr T kTailEnd = sizeof(T) == 4 ? T(14) : T(39);

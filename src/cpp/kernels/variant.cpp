@@ -6,9 +6,11 @@
 #include "kernels/few.h"
 #include "kernels/gemm.h"
 #include "kernels/loss.h"
+#include "kernels/loss_regression.h"
 #include "kernels/noise.h"
 #include "kernels/norm.h"
 #include "kernels/optim.h"
+#include "kernels/optim_more.h"
 #include "kernels/simd.h"
 #include "kernels/table.h"
 
@@ -38,6 +40,7 @@ constexpr Kernels<T> kernels() {
 #define BPN_ROW(name) k.optimizers[static_cast<int>(Optimizer::name)] = name##_update<T>;
   BPN_OPTIMIZERS(BPN_ROW)
 #undef BPN_ROW
+  k.average = average<T>;
   k.fma_chain = fma_chain<T>;
   return k;
 }

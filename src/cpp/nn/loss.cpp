@@ -8,12 +8,6 @@
 namespace bpnative {
 
 template <class T>
-bool LossFunction<T>::fused() const {
-  return (kind_ == Loss::cross_entropy && last_.activation == Activation::softmax) ||
-         (kind_ == Loss::binary_cross_entropy && last_.activation == Activation::sigmoid);
-}
-
-template <class T>
 void LossFunction<T>::evaluate(const Kernels<T>& kernels, const LossSpace<T>& space, const Samples<T>& samples,
                                std::int64_t begin, int first, int count, std::int64_t batch, const T* z, const T* saved,
                                T* dz, double* losses, int outputs, int width, int stride) const {
@@ -27,9 +21,9 @@ void LossFunction<T>::evaluate(const Kernels<T>& kernels, const LossSpace<T>& sp
     std::fill(space.labels + count, space.labels + width, T(0));
     for (int i = 0; i < count; ++i) space.labels[i] = static_cast<T>(samples.labels[samples.row(start + i)]);
   } else {
-    const T* rows = samples.order ? samples.target : samples.target + start * outputs;
-    kernels.gather(space.target, nullptr, rows, samples.order ? samples.order + start : nullptr, outputs, count, width,
-                   stride, 0);
+    const T* rows = samples.order ? samples.target : samples.target + start * targets();
+    kernels.gather(space.target, nullptr, rows, samples.order ? samples.order + start : nullptr, targets(), count,
+                   width, stride, 0);
   }
 
   LossArguments<T> p{};
@@ -39,7 +33,9 @@ void LossFunction<T>::evaluate(const Kernels<T>& kernels, const LossSpace<T>& sp
   p.target = samples.labels ? nullptr : space.target;
   p.labels = samples.labels ? space.labels : nullptr;
   p.scale = space.scale;
-  p.outputs = outputs, p.width = width, p.stride = stride;
+  p.vector = numbers_.vector.empty() ? nullptr : numbers_.vector.data();
+  std::copy_n(numbers_.settings, 2, p.settings);
+  p.outputs = outputs, p.targets = targets(), p.width = width, p.stride = stride;
   kernels.losses[static_cast<int>(kind_)](p);
 
   if (saved && !fused() && last_.activation != Activation::linear)

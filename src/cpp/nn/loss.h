@@ -1,7 +1,7 @@
 // A loss on one slice: gathers the slice's targets, weighs the samples and calls the loss kernel. Called by
 // train/engine. The cross entropies take logits; where the last layer's activation is the one they belong with, it is
-// left out and the loss works on what enters it, which is the stable form: that pairing is stated here and nowhere
-// else.
+// left out and the loss works on what enters it, which is the stable form: that pairing is stated in loss_kinds and
+// nowhere else.
 #ifndef BPNATIVE_NN_LOSS_H_
 #define BPNATIVE_NN_LOSS_H_
 
@@ -9,6 +9,7 @@
 
 #include "kernels/table.h"
 #include "nn/layer.h"
+#include "nn/loss_kinds.h"
 
 namespace bpnative {
 
@@ -16,7 +17,7 @@ namespace bpnative {
 template <class T>
 struct Samples {
   const T* x = nullptr;                  // [n x inputs]
-  const T* target = nullptr;             // [n x outputs], or
+  const T* target = nullptr;             // [n x targets], or
   const std::int32_t* labels = nullptr;  // [n]
   const T* weight = nullptr;             // [n] or null: all 1
   const std::int64_t* order = nullptr;
@@ -28,7 +29,7 @@ struct Samples {
 // What a slice needs beside the network's own tensors: [outputs + 3 rows x S] of a worker's memory.
 template <class T>
 struct LossSpace {
-  T* target;  // [outputs x S]
+  T* target;  // [outputs x S], of which the targets, at most as many, are used
   T* labels;  // [S]
   T* scale;   // [S]
   T* losses;  // [S]
@@ -37,10 +38,14 @@ struct LossSpace {
 template <class T>
 class LossFunction {
  public:
-  LossFunction(Loss kind, Applied last) : kind_(kind), last_(last) {}
+  // A loss on a last layer of so many outputs; fails where settings and outputs do not go together.
+  LossFunction(const LossSpec& spec, Applied last, int outputs)
+      : kind_(spec.kind), last_(last), numbers_(loss_numbers<T>(spec, outputs)), fused_(fuses(spec, last.activation)) {}
 
   // The last layer's activation is left to the loss.
-  bool fused() const;
+  bool fused() const { return fused_; }
+  // Columns of the targets.
+  int targets() const { return numbers_.targets; }
   // Samples [first, first + count) of the batch that begins at `begin` and has `batch` samples. z: what the last layer
   // gave. Writes dz [outputs x stride] before the last activation, and the samples' losses, weighted, to `losses`.
   void evaluate(const Kernels<T>& kernels, const LossSpace<T>& space, const Samples<T>& samples, std::int64_t begin,
@@ -50,6 +55,8 @@ class LossFunction {
  private:
   Loss kind_;
   Applied last_;
+  LossNumbers<T> numbers_;
+  bool fused_;
 };
 
 }  // namespace bpnative

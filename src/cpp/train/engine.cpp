@@ -4,7 +4,6 @@
 #include "train/engine.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/error.h"
 #include "nn/pass.h"
@@ -13,9 +12,9 @@
 namespace bpnative {
 
 template <class T>
-Engine<T>::Engine(Network<T>& network, std::optional<Loss> loss)
+Engine<T>::Engine(Network<T>& network, std::optional<LossSpec> loss)
     : network_(network), table_(kernel_table()), kernels_(table_.of(T{})) {
-  if (loss) loss_.emplace(*loss, network.layer(network.size() - 1).applied());
+  if (loss) loss_.emplace(*loss, network.layer(network.size() - 1).applied(), network.outputs());
 }
 
 template <class T>
@@ -160,50 +159,6 @@ void Engine<T>::output_slice(const Pass& pass, T* space, int slice) {
   kernels_.scatter(pass.outputs + (pass.begin + first) * outputs, y, outputs, count, plan_.stride);
 }
 
-// ---- phases between, where a layer needs the whole batch ------------------------------------------------------------
-template <class T>
-void Engine<T>::reduce(Team& team, const Pass& pass, int layer, bool backward) {
-  constexpr int kFeatures = 16;
-  const int slot = network_.source(layer), features = network_.width(slot);
-  team.run(divide_up(features, kFeatures), [&](int, int task) {
-    ReduceCall<T> call{};
-    call.kernels = &kernels_;
-    call.parameters = network_.parameters().data() + network_.offset(layer);
-    call.first = task * kFeatures, call.rows = std::min(kFeatures, features - call.first);
-    call.count = pass.count, call.stride = plan_.stride;
-    call.x = workspaces_.data() + plan_.value[slot], call.x_slice = static_cast<std::ptrdiff_t>(plan_.workspace);
-    call.reduced = reduced(layer);
-    call.statistics = pass.moves ? network_.statistics().data() + network_.statistics_offset(layer) : nullptr;
-    if (!backward) return network_.layer(layer).reduce(call);
-    call.dz = gradient(layer + 1, 0);
-    call.dz_slice = static_cast<std::ptrdiff_t>(network_.width(layer + 1)) * plan_.stride;
-    network_.layer(layer).reduce_backward(call);
-  });
-}
-
-// Forward up to the last layer that needs the whole batch; returns where to go on.
-template <class T>
-int Engine<T>::forward_breaks(Team& team, const Pass& pass) {
-  int from = kStart;
-  for (const int to : plan_.breaks) {
-    team.run(divide_up(pass.count, plan_.stride),
-             [&](int worker, int slice) { forward_slice(pass, workspace(worker, slice), slice, from, to); });
-    reduce(team, pass, to, false);
-    from = to;
-  }
-  return from;
-}
-
-template <class T>
-void Engine<T>::backward_breaks(Team& team, const Pass& pass) {
-  for (std::size_t i = plan_.breaks.size(); i-- > 0;) {
-    reduce(team, pass, plan_.breaks[i], true);
-    team.run(divide_up(pass.count, plan_.stride), [&](int worker, int slice) {
-      backward_slice(pass, workspace(worker, slice), slice, plan_.breaks[i], i > 0 ? plan_.breaks[i - 1] + 1 : 0);
-    });
-  }
-}
-
 // ---- phase two: rows of weights ------------------------------------------------------------------------------------
 template <class T>
 void Engine<T>::update_range(OptimizerState<T>& optimizer, const RowTask& task, int which, T* gradient, double factor,
@@ -213,7 +168,7 @@ void Engine<T>::update_range(OptimizerState<T>& optimizer, const RowTask& task, 
   const std::size_t at = network_.offset(task.layer) + range.offset;
   T* weight = network_.parameters().data() + at;
   if (factor != 1 || clip_value > 0) scale_and_clip(gradient, range.size, factor, clip_value);
-  if (range.size > 0) optimizer.update(kernels_, weight, gradient, at, range.size);
+  if (range.size > 0) optimizer.update(kernels_, task.layer, weight, gradient, at, range.size);
   if (which == 0 && layer.restraints().longest > 0)
     limit_rows(weight, task.rows, range.size / task.rows, layer.restraints().longest);
 }
@@ -253,29 +208,6 @@ void Engine<T>::row_task(const Pass& pass, int worker, const RowTask& task, Opti
   }
 }
 
-// The update with the gradient as the network's buffer holds it, shortened first where it is too long (Pascanu, Mikolov
-// & Bengio 2013, with PyTorch's 1e-6).
-template <class T>
-void Engine<T>::apply(Team& team, OptimizerState<T>& optimizer, const StepSettings& settings) {
-  T* gradients = network_.gradients().data();
-  double factor = 1;
-  if (settings.clip_norm > 0) {
-    team.run(static_cast<int>(plan_.chunks.size()), [&](int, int i) {
-      squares_[i] = sum_of_squares(gradients + plan_.chunks[i].offset, plan_.chunks[i].size);
-    });
-    double sum = 0;
-    for (std::size_t i = 0; i < plan_.chunks.size(); ++i) sum += squares_[i];
-    factor = std::sqrt(sum) > settings.clip_norm ? settings.clip_norm / (std::sqrt(sum) + 1e-6) : 1;
-  }
-  team.run(static_cast<int>(plan_.rows.size()), [&](int, int i) {
-    const RowTask& task = plan_.rows[i];
-    const Ranges ranges = network_.layer(task.layer).ranges(task.first, task.rows);
-    for (int k = 0; k < 2; ++k)
-      update_range(optimizer, task, k, gradients + network_.offset(task.layer) + ranges.of[k].offset, factor,
-                   settings.clip_value);
-  });
-}
-
 // ---- a step --------------------------------------------------------------------------------------------------------
 template <class T>
 void Engine<T>::train_batch(Team& team, const Pass& pass, OptimizerState<T>* optimizer, double clip_value) {
@@ -304,7 +236,7 @@ double Engine<T>::mean_loss(const Pass& pass) const {
 
 template <class T>
 void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, const Samples<T>& samples,
-                      const double* learning_rate, const StepSettings& settings) {
+                      const double* learning_rate, const double* momentum, const StepSettings& settings) {
   // A run that ends within a minibatch goes on with the plan of the whole ones, and so do single steps of changing
   // sizes.
   const std::int64_t batch = settings.batch_size, whole = batch * settings.accumulate;
@@ -313,7 +245,7 @@ void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, 
   parallel_region(plan_.threads, [&](Team& team) {
     for (std::int64_t begin = 0, step = 0; begin < samples.count; begin += whole, ++step) {
       const std::int64_t end = std::min(begin + whole, samples.count);
-      optimizer.begin_step(learning_rate[step]);
+      optimizer.begin_step(learning_rate + step * optimizer.groups(), momentum ? momentum + step : nullptr);
       losses[step] = 0;
       for (std::int64_t at = begin, part = 0; at < end; at += batch, ++part) {
         const int count = static_cast<int>(std::min(batch, end - at));

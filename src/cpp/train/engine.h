@@ -2,7 +2,7 @@
 // calls. The only user of threads: a step is two phases, slices of the batch (forward, loss, backward) and then rows of
 // weights (gradient, update), and more where a layer needs the whole batch or the update the whole gradient. Called by
 // the bindings, which hold the network's mutex and have released the interpreter's lock. engine.cpp holds the training
-// step, calls.cpp everything else.
+// step, phases.cpp what cuts it into more phases, calls.cpp everything else.
 #ifndef BPNATIVE_TRAIN_ENGINE_H_
 #define BPNATIVE_TRAIN_ENGINE_H_
 
@@ -29,14 +29,15 @@ struct StepSettings {
 template <class T>
 class Engine {
  public:
-  Engine(Network<T>& network, std::optional<Loss> loss);
+  Engine(Network<T>& network, std::optional<LossSpec> loss);
 
   // One update a step of the order. losses[i]: the mean loss of step i before its update. outputs: null, or the
-  // network's outputs row by row of the order.
+  // network's outputs row by row of the order. momentum: null, or one a step, see OptimizerState::begin_step.
   void train(double* losses, T* outputs, OptimizerState<T>& optimizer, const Samples<T>& samples,
-             const double* learning_rate, const StepSettings& settings);
+             const double* learning_rate, const double* momentum, const StepSettings& settings);
   // One update with the network's gradient buffer as it is.
-  void update(OptimizerState<T>& optimizer, double learning_rate, const StepSettings& settings);
+  void update(OptimizerState<T>& optimizer, const double* learning_rates, const double* momentum,
+              const StepSettings& settings);
   // The mean loss; its gradient goes to the network's gradient buffer. step: which step's noise.
   double gradients(const Samples<T>& samples, std::int64_t step);
   // The mean loss, and the outputs where wanted.
