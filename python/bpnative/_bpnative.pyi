@@ -30,6 +30,7 @@ class Network:
         layers: Sequence[tuple[str, Mapping[str, float | int | bool | str | list[float]], Sequence[int]]],
     ) -> None: ...
     noise_seed: int
+    forwards: int
     @property
     def statistics(self) -> npt.NDArray[Any]: ...
     @property

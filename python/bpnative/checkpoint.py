@@ -91,9 +91,7 @@ class Keeper:
         trainer.history.interrupted, trainer.history.params["epochs"] = False, epochs
         network = description["network"]
         trainer.network.set_training_seed(network["training_seed"])
-        for layer, given in zip(trainer.network.layers, network["layers"], strict=True):
-            if layer.trainable != given.get("trainable", layer.trainable):
-                layer.trainable = given["trainable"]
+        trainer.network.set_trainable(network.get("trainable"))
         if completed(description["trainer"]["optimizer"]) != self._settings["optimizer"]:
             trainer._set_optimizer(build(description["trainer"]["optimizer"], "the optimizer"))
         for callback, state in zip(self._kept, run["callbacks"], strict=True):

@@ -51,10 +51,10 @@ class Graph:
                 _check_place(layers, index)
                 units = layer.output_size(size)
                 self.parameter_count += layer.parameter_count(size)
+                node, slot = self._add(str(index), layer, size, slot)
             except ValueError as error:
                 chain = " -> ".join(map(str, self.sizes))
                 raise ValueError(f"layer {index}, {layer!r} (shapes: {chain} -> ?): {error}") from None
-            node, slot = self._add(str(index), layer, size, slot)
             self.nodes.append(node)
             self.owners += [index] * (len(self.native) - len(self.owners))
             self.sizes.append(units)

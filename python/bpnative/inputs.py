@@ -58,7 +58,7 @@ def adapt(layer: Layer, x: Array, excluded: Mapping[int, int] | None = None) -> 
 
     Raises:
         TypeError: It is another layer.
-        ValueError: x has another number of columns, or no rows.
+        ValueError: x has another number of columns, no rows, or numbers too large to square.
 
     Example:
         >>> import bpnative as bp
@@ -77,11 +77,16 @@ def adapt(layer: Layer, x: Array, excluded: Mapping[int, int] | None = None) -> 
 def _adapt(layer: Layer, n: int, block: Callable[[int, int], Array], excluded: Mapping[int, int] | None) -> None:
     step = max(1, BLOCK // layer.input_size)
     starts = range(0, n, step)
-    mean = sum(block(start, start + step).sum(axis=0, dtype=np.float64) for start in starts) / n
-    square = sum(np.square(block(start, start + step) - mean).sum(axis=0) for start in starts) / n
-    deviation = np.sqrt(square)
-    # A constant column's deviation is rounding, not spread.
-    constant = deviation <= 16 * np.finfo(np.float64).eps * np.maximum(1, np.abs(mean))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = sum(block(start, start + step).sum(axis=0, dtype=np.float64) for start in starts) / n
+        square = sum(np.square(block(start, start + step) - mean).sum(axis=0) for start in starts) / n
+        deviation = np.sqrt(square)
+    if not np.isfinite(deviation).all():
+        column = int(np.argmin(np.isfinite(deviation)))
+        raise ValueError(f"expected columns of X with a finite variance, column {column} has {square[column]}")
+    # A constant column's deviation is rounding, not spread; and 1 / deviation must be a number of the layer's type.
+    rounding = 16 * np.finfo(np.float64).eps * np.abs(mean)
+    constant = deviation <= np.maximum(rounding, np.finfo(layer.statistics["mean"].dtype).tiny)
     scale = 1 / np.where(constant, 1.0, deviation)
     for column in excluded or {}:
         mean[column], scale[column] = 0.0, 1.0

@@ -55,11 +55,15 @@ class Layer:
         layers: tuple[Layer, ...] = (),
         trainable: bool = True,
     ) -> None:
+        if not trainable and specification.is_trainable and hasattr(specification, "trainable"):
+            # As the block around it.
+            specification = dataclasses.replace(specification, trainable=False)  # type: ignore[call-arg]
         self._native = native
         self._node = node
         self._specification = specification
         self._input_size = input_size
         self._views = views
+        self._codes: Mapping[int, int] = {}  # columns of an embedding behind a Normalize
         self.name = name
         self.layers = layers
         if node is not None:
@@ -70,7 +74,8 @@ class Layer:
         """The specification that makes this layer, with `trainable` as it is now."""
         if self.layers:
             inside = tuple(layer.specification for layer in self.layers if not layer.name.endswith(".projection"))
-            return dataclasses.replace(self._specification, layers=inside)  # type: ignore[call-arg]
+            learns = self._specification.is_trainable or self.trainable  # one inside may learn again by itself
+            return dataclasses.replace(self._specification, layers=inside, trainable=learns)  # type: ignore[call-arg]
         return self._specification
 
     @property
@@ -93,11 +98,10 @@ class Layer:
     def trainable(self) -> bool:
         """Whether training changes this layer; a frozen one keeps its bits. Writable, between steps.
 
-        A block's counts for all layers inside.
+        A block's counts for all layers inside; it is True while one of them with parameters learns.
         """
-        if self.layers:
-            return any(layer.trainable for layer in self.layers)
-        return self._specification.is_trainable
+        learners = [layer.trainable for layer in self.layers if layer.parameter_count]
+        return any(learners) if learners else self._specification.is_trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
@@ -178,8 +182,8 @@ class Layer:
             X: (n, n_in), n at least 1.
 
         Raises:
-            TypeError: It is another layer.
-            ValueError: X has another number of columns, or no rows.
+            TypeError: It is another layer, or X holds no real numbers.
+            ValueError: X has another number of columns, no rows, or a NaN or infinity.
 
         Example:
             >>> import bpnative as bp
@@ -188,9 +192,12 @@ class Layer:
             >>> net.layers[0].statistics["scale"].tolist()
             [1.0, 1.0]
         """
-        from .inputs import adapt
+        from . import data, inputs
 
-        adapt(self, np.asarray(X))
+        dtype = np.dtype(self._native.dtype)
+        x = data.as_rows(X, self._input_size, dtype, "X", "inputs of the layer")
+        data.check_finite(x, X, "X")
+        inputs.adapt(self, x, self._codes)
 
     def _tensor(self, name: str, views: Mapping[str, Array]) -> Array:
         if name not in views:

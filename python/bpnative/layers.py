@@ -16,6 +16,7 @@ from .layers_embedding import Embedding
 from .layers_norm import BatchNorm, LayerNorm, RMSNorm
 from .layers_plain import Activation, AlphaDropout, Dropout, GaussianNoise, Normalize
 from .layers_residual import Residual
+from .names import unknown_name
 
 __all__ = [
     "LAYERS",
@@ -59,7 +60,7 @@ def as_layers(layers: Any, what: str = "layers") -> list[LayerSpecification]:
 
     Raises:
         TypeError: It is no list, or one of them is no layer.
-        ValueError: The list is empty, or an activation's name is unknown.
+        ValueError: The list is empty, or a name is unknown; the nearest one is suggested.
 
     Example:
         >>> as_layers([Dense(3), "relu"])
@@ -69,10 +70,14 @@ def as_layers(layers: Any, what: str = "layers") -> list[LayerSpecification]:
         raise TypeError(f"expected {what} as a list such as [Dense(256, activation='relu'), Dense(10)], got {layers!r}")
     checked = []
     for index, layer in enumerate(layers):
+        if isinstance(layer, str) and layer not in activations.ACTIVATIONS:
+            kinds = [f"{kind.__name__}(…)" for kind in LAYERS.values()]
+            raise unknown_name("layer", layer, [*activations.ACTIVATIONS, *kinds])
         if isinstance(layer, (str, activations.Activation)):
             layer = Activation(layer)
         if not isinstance(layer, LayerSpecification):
-            raise TypeError(f"expected layer {index} as a specification such as Dense(10), got {layer!r}")
+            call = f": make one with {layer.__name__}(…)" if isinstance(layer, type) else ""
+            raise TypeError(f"expected layer {index} as a specification such as Dense(10), got {layer!r}{call}")
         checked.append(layer)
     if not checked:
         raise ValueError(f"expected at least one layer in {what}, got none: for example [Dense(10)]")

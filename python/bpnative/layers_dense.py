@@ -66,9 +66,9 @@ class Dense(LayerSpecification):
             set_field(self, "weight_initializer", chosen)
         set_field(self, "bias_initializer", initializers.normalize(self.bias_initializer, "bias_initializer"))
         for penalty in ("l1", "l2"):
-            set_field(self, penalty, check_number(getattr(self, penalty), f"{penalty} of Dense", "[0, inf)"))
+            set_field(self, penalty, check_number(getattr(self, penalty), f"{penalty} of Dense", "[0, 1e30]"))
         if self.max_norm is not None:
-            set_field(self, "max_norm", check_number(self.max_norm, "max_norm of Dense", "(0, inf)"))
+            set_field(self, "max_norm", check_number(self.max_norm, "max_norm of Dense", "(0, 1e30]"))
 
     def output_size(self, input_size: int) -> int:
         """Columns that come out where `input_size` columns go in."""

@@ -11,6 +11,8 @@ from .initializers import InitializerLike
 from .layer_base import LayerSpecification, Settings, plain_initializer
 from .specification import check_count, check_flag
 
+MOST_CODES = 2**24
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Embedding(LayerSpecification):
@@ -23,14 +25,16 @@ class Embedding(LayerSpecification):
     Source: Guo & Berkhahn, "Entity embeddings of categorical variables", arXiv:1604.06737, 2016.
 
     Args:
-        columns: For each column of codes its number of codes: ``{3: 12}`` means that column 3 holds 0 … 11.
+        columns: For each column of codes its number of codes, at most 2²⁴, up to where float32 tells whole numbers
+            apart: ``{3: 12}`` means that column 3 holds 0 … 11.
         size: Length of the vectors: a number, or one a column as a mapping; None for min(50, (codes + 1) // 2).
-        initializer: Of the tables; None for uniform in ±0.05, as in Keras.
+        initializer_of_tables: A name, an object of `bpnative.initializers`, an array or a callable(shape, generator);
+            None for uniform in ±0.05, as in Keras.
         trainable: Whether training changes the tables.
 
     Raises:
         TypeError: An argument has the wrong type.
-        ValueError: There is no column, one twice, or a number is below 1.
+        ValueError: There is no column, one twice, or a number is out of range.
 
     Example:
         >>> import bpnative as bp
@@ -52,6 +56,12 @@ class Embedding(LayerSpecification):
         columns = _pairs(self.columns, "columns of Embedding")
         if not columns:
             raise ValueError("expected columns of Embedding as {column: codes}, at least one, got none")
+        for column, codes in columns:
+            if codes > MOST_CODES:
+                raise ValueError(
+                    f"expected at most 2**24 codes for column {column} in columns of Embedding, which float32 tells "
+                    f"apart, got {codes:,}: hash rare categories into fewer"
+                )
         set_field(self, "columns", columns)
         if isinstance(self.size, (Mapping, tuple)):
             sizes = _pairs(self.size, "size of Embedding")

@@ -42,7 +42,8 @@ class BatchNorm(_Norm):
 
     While training m and v are mean and variance of the batch, and ``running_mean`` and ``running_variance`` move
     towards them, r ← (1 - momentum)·r + momentum·(m or v·n/(n-1)); afterwards, and while ``trainable`` is False, these
-    stand for m and v. Weight and bias are (k,). Backward, with x̂ = (x - m)/√(v + epsilon) over n samples:
+    stand for m and v. A batch of one sample gives y = bias, no gradient, and leaves the running variance as it is.
+    Weight and bias are (k,). Backward, with x̂ = (x - m)/√(v + epsilon) over n samples:
     dx = weight/√(v + epsilon) · (dy - mean(dy) - x̂·mean(dy·x̂)).
     Source: Ioffe & Szegedy, "Batch normalization", ICML 2015; momentum as in PyTorch.
 

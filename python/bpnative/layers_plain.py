@@ -116,11 +116,11 @@ class GaussianNoise(LayerSpecification):
     numbers by Box & Muller, 1958.
 
     Args:
-        stddev: Standard deviation of the noise, at least 0.
+        stddev: Standard deviation of the noise, from 0 to 1e30.
 
     Raises:
         TypeError: `stddev` is no number.
-        ValueError: `stddev` is negative or not finite.
+        ValueError: `stddev` is out of range.
 
     Example:
         >>> import bpnative as bp
@@ -133,7 +133,7 @@ class GaussianNoise(LayerSpecification):
     name: ClassVar[str] = "gaussian_noise"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stddev", check_number(self.stddev, "stddev of GaussianNoise", "[0, inf)"))
+        object.__setattr__(self, "stddev", check_number(self.stddev, "stddev of GaussianNoise", "[0, 1e30]"))
 
     def native(self) -> tuple[str, Settings]:
         """The layer as the compiled module takes it."""

@@ -107,7 +107,7 @@ class Network(NetworkFiles):
             return Layer(native, node.name, node.index, specification, size, own, inside, trainable)
 
         self.layers: tuple[Layer, ...] = tuple(place(node, True) for node in graph.nodes)
-        self._codes = codes_of(self.layers)
+        self.layers[0]._codes = self._codes = codes_of(self.layers)
         self._backward_rows = 0
         # Rows of one native call over many, bounded in memory and time but never by measured time: about 2 billion
         # multiplications, some tens of milliseconds, lie between two looks at signals.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -83,7 +84,27 @@ class NetworkFiles:
             "training_seed": network._training_seed,
             "parameters": network.parameters.copy(),
             "statistics": network.statistics.copy(),
+            "forwards": self._native.forwards,
+            "trainable": [layer.trainable for layer in self._leaves()],
         }
+
+    def _leaves(self) -> list[Layer]:
+        return [layer for top in self.layers for layer in top.walk() if not layer.layers]
+
+    def set_trainable(self, flags: Sequence[bool] | None) -> None:
+        """Freeze and thaw each layer that is no block; None changes nothing.
+
+        A block's projection has no specification of its own that could tell.
+
+        Raises:
+            ValueError: There are more or fewer flags than layers.
+        """
+        leaves = self._leaves()
+        if flags is not None and len(flags) != len(leaves):
+            raise ValueError(f"expected {len(leaves)} flags of what is trainable, one a layer, got {len(flags)}")
+        for layer, trainable in zip(leaves, flags or (), strict=False):
+            if layer.trainable != trainable:
+                layer.trainable = trainable
 
     @classmethod
     def from_state(cls: type[N], state: Any) -> N:
@@ -102,6 +123,7 @@ class NetworkFiles:
 def restore(kind: type[N], state: Any) -> N:
     """A network from its pickled state, every part checked as a constructor would."""
     expected = {"version", "layers", "input_size", "dtype", "seed", "training_seed", "parameters", "statistics"}
+    expected |= {"forwards", "trainable"}
     if not isinstance(state, dict) or set(state) != expected or state["version"] != STATE_VERSION:
         raise ValueError(f"expected a pickled network of version {STATE_VERSION} with {sorted(expected)}, got another")
     parameters = np.asarray(state["parameters"])
@@ -121,6 +143,8 @@ def restore(kind: type[N], state: Any) -> N:
     network.set_training_seed(check_count(state["training_seed"], "training_seed", 0))
     network.parameters = parameters
     assign(network.statistics, state["statistics"], "pickled statistics")
+    network._native.forwards = check_count(state["forwards"], "forwards", 0)
+    network.set_trainable(state["trainable"])
     return restored
 
 

@@ -78,10 +78,10 @@ def architecture(network: Network) -> dict[str, Any]:
     Example:
         >>> import bpnative as bp
         >>> sorted(architecture(bp.mlp([2, 1], seed=0)))
-        ['dtype', 'input_size', 'layers', 'seed', 'statistics', 'training_seed']
+        ['dtype', 'forwards', 'input_size', 'layers', 'seed', 'statistics', 'trainable', 'training_seed']
     """
     state = network.state()
-    kept = ("input_size", "dtype", "seed", "training_seed")
+    kept = ("input_size", "dtype", "seed", "training_seed", "forwards", "trainable")
     return {
         "layers": [describe(layer, f"layer {index}") for index, layer in enumerate(state["layers"])],
         **{name: state[name] for name in kept},
@@ -123,13 +123,18 @@ def read_network(file: BinaryIO, header: Header, description: Mapping[str, Any])
     """
     given = description.get("network")
     expected = {"layers", "input_size", "dtype", "seed", "training_seed", "statistics"}
-    if not isinstance(given, dict) or set(given) != expected or not isinstance(given["layers"], list):
+    later = {"forwards": 0, "trainable": None}  # which the first files lack
+    if not isinstance(given, dict) or set(given) - set(later) != expected or not isinstance(given["layers"], list):
         raise ValueError(f"expected the file to describe a network by {', '.join(sorted(expected))}")
     if not isinstance(given["statistics"], list):
         raise ValueError("expected statistics in the file's network as a list of names")
     own = {name: entry for name, entry in header.tensors.items() if name.startswith(PREFIX)}
     count = sum(math.prod(entry.shape) for name, entry in own.items() if name not in given["statistics"])
     state = {name: given[name] for name in ("input_size", "dtype", "seed", "training_seed")}
+    state |= {name: given.get(name, otherwise) for name, otherwise in later.items()}
+    flags = state["trainable"]
+    if flags is not None and not (isinstance(flags, list) and all(type(flag) is bool for flag in flags)):
+        raise ValueError(f"expected trainable of the file's network as a list of true and false, got {flags!r}")
     try:
         layers = [build(layer, f"layer {index}") for index, layer in enumerate(given["layers"])]
         dtype = np.dtype(state["dtype"]) if state["dtype"] in ("float32", "float64") else np.dtype("float32")

@@ -123,6 +123,14 @@ void bind_network(py::module_& module) {
           [](AnyNetwork& any, std::uint64_t seed) {
             any.visit([&](auto& own) { compute(own.network, [&] { own.network.noise_seed = seed; }); });
           })
+      .def_property(
+          "forwards",
+          [](AnyNetwork& any) {
+            return any.visit([](auto& own) { return compute(own.network, [&] { return own.network.forwards; }); });
+          },
+          [](AnyNetwork& any, std::int64_t count) {
+            any.visit([&](auto& own) { compute(own.network, [&] { own.network.forwards = count; }); });
+          })
       .def(
           "set_trainable",
           [](AnyNetwork& any, int layer, bool trainable) {

@@ -106,25 +106,41 @@ void alpha_dropout_noise(const NoiseArguments<T>& p) {
   drop<T, true>(p);
 }
 
-// sin(2 pi t) and cos(2 pi t) for |t| <= 1/4, to 6e-8: Taylor's series, more than noise of 24 bits can show.
+// sin(2 pi t) and cos(2 pi t) for |t| <= 1/4, to rounding: as many terms of Taylor's series as the type can tell.
 template <class T>
 BPN_INLINE V<T> sine_of_turn(V<T> t) {
   const V<T> a = t * broadcast<T>(static_cast<T>(6.283185307179586)), s = a * a;
-  const T c[] = {static_cast<T>(-1.0 / 39916800), static_cast<T>(1.0 / 362880), static_cast<T>(-1.0 / 5040),
-                 static_cast<T>(1.0 / 120),       static_cast<T>(-1.0 / 6),     T(1)};
-  return a * polynomial<T>(s, c);
+  const T c[] = {static_cast<T>(-1.0 / 121645100408832000),
+                 static_cast<T>(1.0 / 355687428096000),
+                 static_cast<T>(-1.0 / 1307674368000),
+                 static_cast<T>(1.0 / 6227020800),
+                 static_cast<T>(-1.0 / 39916800),
+                 static_cast<T>(1.0 / 362880),
+                 static_cast<T>(-1.0 / 5040),
+                 static_cast<T>(1.0 / 120),
+                 static_cast<T>(-1.0 / 6),
+                 T(1)};
+  if constexpr (sizeof(T) == 8) return a * polynomial<T>(s, c);
+  const T few[] = {c[4], c[5], c[6], c[7], c[8], c[9]};
+  return a * polynomial<T>(s, few);
 }
 template <class T>
 BPN_INLINE V<T> cosine_of_turn(V<T> t) {
   const V<T> a = t * broadcast<T>(static_cast<T>(6.283185307179586)), s = a * a;
-  const T c[] = {static_cast<T>(1.0 / 479001600),
+  const T c[] = {static_cast<T>(1.0 / 2432902008176640000),
+                 static_cast<T>(-1.0 / 6402373705728000),
+                 static_cast<T>(1.0 / 20922789888000),
+                 static_cast<T>(-1.0 / 87178291200),
+                 static_cast<T>(1.0 / 479001600),
                  static_cast<T>(-1.0 / 3628800),
                  static_cast<T>(1.0 / 40320),
                  static_cast<T>(-1.0 / 720),
                  static_cast<T>(1.0 / 24),
                  static_cast<T>(-0.5),
                  T(1)};
-  return polynomial<T>(s, c);
+  if constexpr (sizeof(T) == 8) return polynomial<T>(s, c);
+  const T few[] = {c[4], c[5], c[6], c[7], c[8], c[9], c[10]};
+  return polynomial<T>(s, few);
 }
 
 // Two independent standard normal numbers of two words (Box & Muller 1958).

@@ -143,9 +143,9 @@ struct SliceKernels {
   // y = (x - minus) * times + plus
   void (*affine)(T* y, const T* x, const T* minus, const T* times, const T* plus, int features, int width,
                  ptrdiff_t stride);
-  // c = a * by_a + (b - minus) * by_b + plus
-  void (*blend)(T* c, const T* a, const T* by_a, const T* b, const T* minus, const T* by_b, const T* plus, int features,
-                int width, ptrdiff_t stride);
+  // c = (a - minus_a) * by_a + (b - minus_b) * by_b
+  void (*blend)(T* c, const T* a, const T* minus_a, const T* by_a, const T* b, const T* minus_b, const T* by_b,
+                int features, int width, ptrdiff_t stride);
   // Per sample over its features: kept[features + 1 rows]: (x - mean) / deviation, 1 / deviation; mean 0 where not
   // centered. y = kept * weight + bias.
   void (*normalize)(T* y, T* kept, const T* x, const T* weight, const T* bias, int features, int width,

@@ -5,6 +5,7 @@
 // they stand for m and v. Called by train/engine: reduce before forward, reduce_backward before backward.
 #include "nn/batch_norm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "nn/pass.h"
@@ -39,9 +40,9 @@ void BatchNorm<T>::reduce(const ReduceCall<T>& call) const {
     times[f] = call.parameters[f] * inverse[f];
     if (!call.statistics) continue;
     T &running_mean = call.statistics[f], &running_variance = call.statistics[this->inputs() + f];
-    const T unbiased =
-        call.count > 1 ? variance * (static_cast<T>(call.count) / static_cast<T>(call.count - 1)) : variance;
     running_mean += momentum_ * (mean[f] - running_mean);
+    if (call.count == 1) continue;  // one sample tells nothing of a variance
+    const T unbiased = variance * (static_cast<T>(call.count) / static_cast<T>(call.count - 1));
     running_variance += momentum_ * (unbiased - running_variance);
   }
 }
@@ -58,7 +59,7 @@ void BatchNorm<T>::reduce_backward(const ReduceCall<T>& call) const {
   for (int f = call.first; f < call.first + call.rows; ++f) {
     dweight[f] *= inverse[f];
     row(call.reduced, kByX)[f] = -times[f] * inverse[f] * dweight[f] * share;
-    row(call.reduced, kPlus)[f] = -times[f] * dbias[f] * share;
+    row(call.reduced, kMeanGradient)[f] = dbias[f] * share;
   }
 }
 
@@ -66,33 +67,36 @@ template <class T>
 T BatchNorm<T>::times(const SliceCall<T>& call, int feature) const {
   return call.parameters[feature] / std::sqrt(call.statistics[this->inputs() + feature] + epsilon_);
 }
-
+// y = (x - minus) times + plus by the running variance; minus and plus may be null.
 template <class T>
-void BatchNorm<T>::forward(const SliceCall<T>& call) const {
-  const T* bias = call.parameters + this->inputs();
-  const SliceKernels<T>& kernels = call.kernels->slices;
-  if (call.training)
-    return kernels.affine(call.y, call.x, row(call.reduced, kMean), row(call.reduced, kTimes), bias, this->inputs(),
-                          call.width, call.stride);
-  for (int f = 0; f < this->inputs(); ++f) {
-    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(f) * call.stride;
-    const T by = times(call, f);
-    kernels.affine(call.y + at, call.x + at, call.statistics + f, &by, bias + f, 1, call.width, call.stride);
+void BatchNorm<T>::scale(const SliceCall<T>& call, T* y, const T* x, const T* minus, const T* plus) const {
+  constexpr int kBlock = 64;
+  T by[kBlock];
+  for (int first = 0; first < this->inputs(); first += kBlock) {
+    const int features = std::min(kBlock, this->inputs() - first);
+    for (int i = 0; i < features; ++i) by[i] = times(call, first + i);
+    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(first) * call.stride;
+    call.kernels->slices.affine(y + at, x + at, minus ? minus + first : nullptr, by, plus ? plus + first : nullptr,
+                                features, call.width, call.stride);
   }
 }
 
 template <class T>
+void BatchNorm<T>::forward(const SliceCall<T>& call) const {
+  const T* bias = call.parameters + this->inputs();
+  if (!call.training) return scale(call, call.y, call.x, call.statistics, bias);
+  call.kernels->slices.affine(call.y, call.x, row(call.reduced, kMean), row(call.reduced, kTimes), bias, this->inputs(),
+                              call.width, call.stride);
+}
+
+template <class T>
 void BatchNorm<T>::backward(const SliceCall<T>& call) const {
-  const SliceKernels<T>& kernels = call.kernels->slices;
   if (call.training) {
-    kernels.blend(call.dx, call.dz, row(call.reduced, kTimes), call.x, row(call.reduced, kMean),
-                  row(call.reduced, kByX), row(call.reduced, kPlus), this->inputs(), call.width, call.stride);
+    call.kernels->slices.blend(call.dx, call.dz, row(call.reduced, kMeanGradient), row(call.reduced, kTimes), call.x,
+                               row(call.reduced, kMean), row(call.reduced, kByX), this->inputs(), call.width,
+                               call.stride);
   } else {
-    for (int f = 0; f < this->inputs(); ++f) {
-      const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(f) * call.stride;
-      const T by = times(call, f);
-      kernels.affine(call.dx + at, call.dz + at, nullptr, &by, nullptr, 1, call.width, call.stride);
-    }
+    scale(call, call.dx, call.dz, nullptr, nullptr);
   }
   apply_derivative(call, call.dx, this->inputs());
 }

@@ -27,12 +27,13 @@ class BatchNorm final : public Layer<T> {
   void gradient(const RowsCall<T>& call) const override;
 
  private:
-  enum Row { kMean, kInverse, kTimes, kBiasGradient, kWeightGradient, kByX, kPlus, kRows };
+  enum Row { kMean, kInverse, kTimes, kBiasGradient, kWeightGradient, kByX, kMeanGradient, kRows };
   template <class P>
   P* row(P* reduced, Row row) const {
     return reduced + static_cast<std::ptrdiff_t>(row) * this->inputs();
   }
   T times(const SliceCall<T>& call, int feature) const;  // of x, by the running variance
+  void scale(const SliceCall<T>& call, T* y, const T* x, const T* minus, const T* plus) const;
 
   T momentum_, epsilon_;
 };

@@ -27,11 +27,14 @@ Network<T>::Network(int inputs, const std::vector<LayerSettings>& layers) : inpu
     fail_value("input_size must be from 1 to " + std::to_string(kMostFeatures) + ", got " + std::to_string(inputs));
   if (layers.empty()) fail_value("a network needs at least one layer");
   std::size_t total = 0, statistics = 0;
+  std::vector<bool> read(layers.size(), false);
   for (const LayerSettings& settings : layers) {
     const int here = size();
     const std::vector<int> sources = settings.sources.empty() ? std::vector<int>{here} : settings.sources;
-    for (const int slot : sources)
+    for (const int slot : sources) {
       if (slot < 0 || slot > here) fail_value("layer " + std::to_string(here) + " reads a slot that is not made yet");
+      read[slot] = true;
+    }
     layers_.push_back(make_layer<T>(settings, width(sources[0])));
     if (static_cast<int>(sources.size()) != layers_.back()->sources())
       fail_value("layer '" + settings.kind + "' reads " + std::to_string(layers_.back()->sources()) + " slots, got " +
@@ -45,6 +48,9 @@ Network<T>::Network(int inputs, const std::vector<LayerSettings>& layers) : inpu
     total = lay_out(tensors_, here, layers_.back()->tensors(), total);
     statistics = lay_out(statistics_tensors_, here, layers_.back()->statistics(), statistics);
   }
+  // On the way back a slot's gradient is what its readers wrote.
+  for (int slot = 0; slot < size(); ++slot)
+    if (!read[slot]) fail_value("slot " + std::to_string(slot) + " is read by no layer");
   checked_multiply(total, sizeof(T), "the memory of the parameters");
   trainable_.assign(layers_.size(), true);
   parameters_ = Buffer<T>(total);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <set>
 
 #include "core/error.h"
@@ -64,7 +63,7 @@ Applied applied_of(const LayerSettings& settings) {
 template <class T>
 std::unique_ptr<Layer<T>> make_dense(const LayerSettings& settings, int inputs) {
   only(settings, {"units", "bias", "activation", "parameter", "l1", "l2", "max_norm"});
-  constexpr double kMost = std::numeric_limits<double>::max();
+  constexpr double kMost = 1e30;  // finite in float32
   const Restraints restraints{number_in(settings, "l1", 0, 0, kMost), number_in(settings, "l2", 0, 0, kMost),
                               number_in(settings, "max_norm", 0, 0, kMost)};
   const int units = whole_number("units of a dense layer", settings.number("units", 0));

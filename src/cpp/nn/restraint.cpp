@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace bpnative {
 
@@ -30,7 +31,8 @@ void add_penalty(T* gradient, double* penalties, const T* weight, int rows, std:
 
 template <class T>
 void scale_and_clip(T* gradient, std::size_t size, double factor, double most) {
-  const T by = static_cast<T>(factor), high = static_cast<T>(most);
+  const T by = static_cast<T>(factor);
+  const T high = static_cast<T>(std::min(most, static_cast<double>(std::numeric_limits<T>::max())));
   for (std::size_t i = 0; factor != 1 && i < size; ++i) gradient[i] *= by;
   for (std::size_t i = 0; most > 0 && i < size; ++i)  // a NaN stays
     gradient[i] = gradient[i] > high ? high : gradient[i] < -high ? -high : gradient[i];

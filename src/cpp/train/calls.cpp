@@ -22,7 +22,7 @@ double Engine<T>::gradients(const Samples<T>& samples, std::int64_t step) {
   const int count = static_cast<int>(samples.count);
   plan(count, count, Purpose::train);
   std::fill_n(network_.gradients().data(), network_.gradients().size(), T(0));  // frozen layers have none
-  const Pass pass{&samples, 0, count, count, nullptr, step, false, false};
+  const Pass pass{&samples, 0, count, count, nullptr, static_cast<std::uint64_t>(step), false, false};
   parallel_region(plan_.threads, [&](Team& team) { train_batch(team, pass, nullptr, 0); });
   return mean_loss(pass) + penalty();
 }
@@ -32,7 +32,7 @@ double Engine<T>::penalty() const {
   double sum = 0;
   for (int i = 0; i < network_.size(); ++i) {
     const Layer<T>& layer = network_.layer(i);
-    if (!layer.restraints().penalty()) continue;
+    if (!network_.learns(i) || !layer.restraints().penalty()) continue;  // what can't change counts nowhere
     const Range all = layer.ranges(0, layer.gradient_rows()).of[0];
     const T* weight = network_.parameters().data() + network_.offset(i) + all.offset;
     const std::size_t row_size = layer.row_size();
@@ -45,8 +45,7 @@ double Engine<T>::penalty() const {
 template <class T>
 void Engine<T>::update(OptimizerState<T>& optimizer, const double* learning_rates, const double* momentum,
                        const StepSettings& settings) {
-  if (plan_.batch == 0 || plan_.purpose != Purpose::train || planned_revision_ != network_.revision())
-    plan(1, kMostFeatures, Purpose::train);
+  plan(1, kMostFeatures, Purpose::train);  // whatever batch it was made for
   for (int i = 0; i < network_.size(); ++i) {
     const Layer<T>& layer = network_.layer(i);
     if (!network_.learns(i) || !layer.restraints().penalty()) continue;
@@ -68,7 +67,7 @@ double Engine<T>::evaluate(T* outputs, const Samples<T>& samples) {
   parallel_region(plan_.threads, [&](Team& team) {
     team.run(divide_up(count, plan_.stride), [&](int worker, int slice) {
       T* space = workspace(worker, slice);
-      forward_slice(pass, space, slice, 0, network_.size());
+      forward_slice(pass, space, slice, kStart, network_.size());
       loss_slice(pass, space, slice);
       output_slice(pass, space, slice);
     });
@@ -79,20 +78,25 @@ double Engine<T>::evaluate(T* outputs, const Samples<T>& samples) {
 template <class T>
 void Engine<T>::predict_few(T* outputs, const T* x, int count) {
   plan(kSampleBlock, kSampleBlock, Purpose::predict);
-  const int last = network_.size() - 1;
+  int last = network_.size() - 1;
+  while (last >= 0 && network_.layer(last).only_training()) --last;
+  const T* from = x;
   for (int i = 0; i <= last; ++i) {
-    const T* from = i == 0 ? x : workspaces_.data() + plan_.value[i];
+    if (network_.layer(i).only_training()) continue;
     T* to = i == last ? outputs : workspaces_.data() + plan_.value[i + 1];
     network_.layer(i).forward_rows({&kernels_, network_.parameters().data() + network_.offset(i),
                                     network_.statistics().data() + network_.statistics_offset(i), count, from, to});
+    from = to;
   }
+  if (last < 0) std::copy_n(x, static_cast<std::size_t>(count) * network_.outputs(), outputs);
 }
 
 template <class T>
 void Engine<T>::predict(T* outputs, const T* x, std::int64_t count) {
   // A slice costs as much as sixteen samples; turning W for eight costs about as much.
   bool rows_taken = count <= 8;
-  for (int i = 0; i < network_.size() && rows_taken; ++i) rows_taken = network_.layer(i).takes_rows();
+  for (int i = 0; i < network_.size() && rows_taken; ++i)
+    rows_taken = network_.layer(i).takes_rows() || network_.layer(i).only_training();
   if (rows_taken) return predict_few(outputs, x, static_cast<int>(count));
   // Blocks bound the number of slices; the memory is two buffers a worker, whatever the count.
   constexpr std::int64_t kBlock = 1 << 20;
@@ -108,7 +112,7 @@ void Engine<T>::predict(T* outputs, const T* x, std::int64_t count) {
     const Pass pass{&samples, 0, rows, rows, outputs + begin * network_.outputs(), 0, false, false};
     parallel_region(plan_.threads, [&](Team& team) {
       team.run(divide_up(rows, plan_.stride), [&](int worker, int slice) {
-        forward_slice(pass, workspace(worker, slice), slice, 0, network_.size());
+        forward_slice(pass, workspace(worker, slice), slice, kStart, network_.size());
         output_slice(pass, workspace(worker, slice), slice);
       });
     });
@@ -123,7 +127,7 @@ void Engine<T>::forward(T* outputs, const T* x, int count, bool training) {
   Samples<T> samples;
   samples.x = x;
   samples.count = count;
-  const Pass pass{&samples, 0, count, count, outputs, ++network_.forwards, false, true};
+  const Pass pass{&samples, 0, count, count, outputs, static_cast<std::uint64_t>(++network_.forwards), false, true};
   parallel_region(plan_.threads, [&](Team& team) {
     const int from = forward_breaks(team, pass);
     team.run(plan_.slices, [&](int worker, int slice) {
@@ -147,7 +151,7 @@ void Engine<T>::backward(T* input_gradient, const T* output_gradient, int count)
   std::fill_n(network_.gradients().data(), network_.gradients().size(), T(0));
   const int last = network_.size(), outputs = network_.outputs();
   const Applied applied = network_.applied(last);
-  const Pass pass{nullptr, 0, count, count, nullptr, network_.forwards, false, false};
+  const Pass pass{nullptr, 0, count, count, nullptr, static_cast<std::uint64_t>(network_.forwards), false, false};
   parallel_region(plan_.threads, [&](Team& team) {
     team.run(plan_.slices, [&](int worker, int slice) {
       const int first = slice * plan_.stride, rows = std::min(plan_.stride, count - first);

@@ -60,7 +60,7 @@ SliceCall<T> Engine<T>::slice_call(const Pass& pass, int slice) const {
   call.stride = plan_.stride;
   call.first = slice * plan_.stride, call.batch = pass.count;
   call.width = round_up(std::min(plan_.stride, pass.count - call.first), kSampleBlock);
-  call.noise = {network_.noise_seed, static_cast<std::uint64_t>(pass.step), 0};
+  call.noise = {network_.noise_seed, pass.noise, 0};
   return call;
 }
 
@@ -75,7 +75,7 @@ void Engine<T>::set_layer(SliceCall<T>& call, T* space, int layer, int slice) {
   call.x = space + plan_.value[network_.source(layer)];
 }
 
-// Layers from `from` up to `to`; the first of them gathers the slice's rows.
+// Layers from `from` up to `to`; from kStart on, the slice's rows are gathered first.
 template <class T>
 void Engine<T>::forward_slice(const Pass& pass, T* space, int slice, int from, int to) {
   SliceCall<T> call = slice_call(pass, slice);
@@ -86,13 +86,14 @@ void Engine<T>::forward_slice(const Pass& pass, T* space, int slice, int from, i
                ? nullptr
                : batch_memory_.data() + plan_.panels[slot] + static_cast<std::size_t>(call.first) * kernels_.panel;
   };
-  if (from == 0) {
+  if (from == kStart) {
     const Samples<T>& samples = *pass.samples;
     const std::int64_t start = pass.begin + call.first;
     kernels_.gather(space + plan_.value[0], panels(0),
                     samples.order ? samples.x : samples.x + start * network_.inputs(),
                     samples.order ? samples.order + start : nullptr, network_.inputs(), count, call.width, plan_.stride,
                     panel_size);
+    from = 0;
   }
   for (int i = from; i < to; ++i) {
     const Layer<T>& layer = network_.layer(i);
@@ -248,8 +249,8 @@ void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, 
       losses[step] = 0;
       for (std::int64_t at = begin, part = 0; at < end; at += batch, ++part) {
         const int count = static_cast<int>(std::min(batch, end - at));
-        const Pass pass{&samples, at,  count, end - begin, outputs, optimizer.step_count * settings.accumulate + part,
-                        part > 0, true};
+        const std::uint64_t noise = static_cast<std::uint64_t>(optimizer.step_count) * settings.accumulate + part;
+        const Pass pass{&samples, at, count, end - begin, outputs, noise, part > 0, true};
         train_batch(team, pass, settings.whole_gradient() ? nullptr : &optimizer, settings.clip_value);
         losses[step] += mean_loss(pass);
       }

@@ -52,14 +52,16 @@ class Engine {
   // One batch on its way: what every slice and row task of it shares.
   struct Pass {
     const Samples<T>* samples;
-    std::int64_t begin;  // of the batch, in the order
-    int count;           // samples of the batch
-    std::int64_t total;  // samples of the step, of which the loss is the mean
-    T* outputs;          // of the whole run, or null
-    std::int64_t step;   // whose noise it is
-    bool adds;           // its gradient is added to the network's gradient buffer
-    bool moves;          // running statistics follow the batch
+    std::int64_t begin;   // of the batch, in the order
+    int count;            // samples of the batch
+    std::int64_t total;   // samples of the step, of which the loss is the mean
+    T* outputs;           // of the whole run, or null
+    std::uint64_t noise;  // of which step
+    bool adds;            // its gradient is added to the network's gradient buffer
+    bool moves;           // running statistics follow the batch
   };
+
+  static constexpr int kStart = -1;  // in the place of a layer: gather the slice's rows, then the first layer
 
   // Makes plan_ one for at least `batch` samples; keeps the one there is if it is for no more than at_most.
   void plan(int batch, std::int64_t at_most, Purpose purpose);

@@ -32,7 +32,7 @@ void Engine<T>::reduce(Team& team, const Pass& pass, int layer, bool backward) {
 // Forward up to the last layer that needs the whole batch; returns where to go on.
 template <class T>
 int Engine<T>::forward_breaks(Team& team, const Pass& pass) {
-  int from = 0;
+  int from = kStart;
   for (const int to : plan_.breaks) {
     team.run(divide_up(pass.count, plan_.stride),
              [&](int worker, int slice) { forward_slice(pass, workspace(worker, slice), slice, from, to); });

@@ -72,7 +72,7 @@ void add_row_tasks(Plan& plan, const Network<T>& network) {
   constexpr std::size_t kChunk = 4096;
   double total = 0;
   for (int i = 0; i < network.size(); ++i)
-    if (network.learns(i)) total += network.layer(i).cost();
+    if (network.learns(i)) total += static_cast<double>(network.layer(i).gradient_rows()) * network.layer(i).row_size();
   std::vector<double> ends;
   double done = 0;
   plan.penalties.assign(network.size(), -1);
