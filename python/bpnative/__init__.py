@@ -14,6 +14,8 @@ activations, losses, optimizers, initializers and metrics can be given as string
 
 from __future__ import annotations
 
+import sys
+
 from . import _bpnative
 from ._version import __version__
 
@@ -23,7 +25,7 @@ if _bpnative.__version__ != __version__:
         f"for example with pip install --force-reinstall bpnative"
     )
 
-from . import activations, datasets, initializers, kernels, losses, metrics, optimizers
+from . import activations, datasets, initializers, kernels, losses, metrics, optimizers, threadpoolctl_controller
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
 from .history import History
@@ -33,6 +35,9 @@ from .multilayer import mlp
 from .network import Network
 from .optimizers import SGD, Adam
 from .trainer import Trainer
+
+if "threadpoolctl" in sys.modules:  # never imported for its own sake
+    threadpoolctl_controller.register()
 
 __all__ = [
     "MSE",

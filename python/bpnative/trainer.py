@@ -109,8 +109,12 @@ class Trainer:
 
     @property
     def step_count(self) -> int:
-        """Number of updates made so far, over all calls."""
+        """Number of updates made so far, over all calls: schedules and bias corrections go by it. Writable."""
         return self._native.step_count
+
+    @step_count.setter
+    def step_count(self, value: int) -> None:
+        self._native.step_count = check_count(value, "step_count", 0)
 
     @property
     def state(self) -> dict[str, Array]:

@@ -1,0 +1,32 @@
+"""scikit-learn's own checks of an estimator, all of them, on ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+estimator_checks = pytest.importorskip(
+    "sklearn.utils.estimator_checks", reason="scikit-learn is not installed: pip install 'bpnative[sklearn]'"
+)
+
+from bpnative.sklearn import MLPClassifier, MLPRegressor  # noqa: E402 - after the skip
+
+# A hundred epochs are what scikit-learn gives its own.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:.*:sklearn.exceptions.SkipTestWarning"),
+]
+
+ESTIMATORS = [
+    MLPClassifier(max_iter=100),
+    MLPRegressor(max_iter=100),
+    MLPClassifier(max_iter=100, solver="lbfgs", class_weight="balanced"),
+    MLPRegressor(max_iter=100, solver="lbfgs"),
+    MLPClassifier(max_iter=100, solver="sgd", learning_rate="adaptive", learning_rate_init=0.1),
+]
+
+
+@estimator_checks.parametrize_with_checks(ESTIMATORS)  # type: ignore[untyped-decorator]
+def test_check_estimator(estimator: Any, check: Any) -> None:
+    check(estimator)
