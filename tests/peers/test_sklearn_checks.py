@@ -27,6 +27,18 @@ ESTIMATORS = [
 ]
 
 
-@estimator_checks.parametrize_with_checks(ESTIMATORS)  # type: ignore[untyped-decorator]
+# Each check comes as (a clone of the estimator, a partial that is the check).
+CHECKS = [pair for estimator in ESTIMATORS for pair in estimator_checks.estimator_checks_generator(estimator)]
+
+
+def ident(value: Any) -> str:
+    return value.func.__name__ if hasattr(value, "func") else repr(value)
+
+
+@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=ident)
 def test_check_estimator(estimator: Any, check: Any) -> None:
     check(estimator)
+
+
+def test_there_are_checks() -> None:
+    assert len(CHECKS) > 40 * len(ESTIMATORS)
