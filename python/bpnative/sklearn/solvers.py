@@ -35,9 +35,12 @@ class SklearnAdam(Adam):
     def learning_rates(self, first_step: int, count: int) -> npt.NDArray[np.float64]:
         """The learning rate of each of `count` steps, corrected for the bias of m and v."""
         first_step = max(0, first_step - self.first_step)
-        t = np.arange(first_step + 1, first_step + count + 1, dtype=np.float64)
-        correction: npt.NDArray[np.float64] = np.sqrt(1 - self.beta2**t) / (1 - self.beta1**t)
-        return super().learning_rates(first_step, count) * correction
+        rates = super().learning_rates(first_step, count)
+        # One scalar formula for any count: NumPy's vectors may round otherwise, and time decides how many steps come.
+        beta1, beta2 = self.beta1, self.beta2
+        steps = range(first_step + 1, first_step + 1 + count)
+        rates *= [math.sqrt(1 - beta2**t) / (1 - beta1**t) for t in steps]
+        return rates
 
 
 @dataclasses.dataclass(frozen=True)
