@@ -23,12 +23,25 @@ EXAMPLES: list[Specification] = [
     bp.Dense(3),
     bp.Dense(256, activation="relu", bias=False, trainable=False),
     bp.Dense(2, activation=bp.activations.LeakyReLU(0.25), weight_initializer="he_normal", bias_initializer=[1, 2]),
+    bp.Dense(4, l1=1e-4, l2=1e-3, max_norm=2.0),
+    bp.Activation("relu"),
+    bp.Activation(bp.activations.LeakyReLU(0.25)),
+    bp.Dropout(0.5),
+    bp.AlphaDropout(0.1),
+    bp.GaussianNoise(0.2),
+    bp.BatchNorm(momentum=0.01, trainable=False),
+    bp.LayerNorm(epsilon=1e-6),
+    bp.RMSNorm(),
+    bp.Residual([bp.Dense(4, activation="relu"), "tanh", bp.Residual([bp.Dense(3)])], activation="relu"),
+    bp.Normalize(),
+    bp.Embedding({3: 12, 1: 4}),
+    bp.Embedding({3: 12, 1: 4}, size={1: 2, 3: 5}),
     bp.SGD(learning_rate=0.5, momentum=0.9, nesterov=True),
     bp.Adam(learning_rate=3e-4, beta1=0.5, beta2=0.9, epsilon=1e-6),
 ]
 NAMES: dict[str, Any] = {
-    **vars(bp),
     **vars(bp.activations),
+    **vars(bp),
     **{name: getattr(bp.initializers, name) for name in ("FromArray", "Zeros", *map(str, vars(bp.initializers)))},
 }
 
@@ -39,7 +52,8 @@ NAMES: dict[str, Any] = {
         (native.activation_names(), bp.activations.ACTIVATIONS),
         (native.loss_names(), bp.losses.LOSSES),
         (native.optimizer_names(), bp.optimizers.OPTIMIZERS),
-        (native.layer_names(), {bp.Dense.name: bp.Dense}),
+        # A residual block is its layers and, natively, the sum at its end.
+        ([*(set(native.layer_names()) - {"add"}), "residual"], bp.layers.LAYERS),
     ],
 )
 def test_what_is_native_has_a_specification_and_the_other_way_round(registered, table):
@@ -49,7 +63,9 @@ def test_what_is_native_has_a_specification_and_the_other_way_round(registered, 
         assert "Example:" in kind.__doc__
 
 
-@pytest.mark.parametrize("kind", [*bp.losses.LOSSES.values(), *bp.optimizers.OPTIMIZERS.values(), bp.Dense])
+@pytest.mark.parametrize(
+    "kind", [*bp.losses.LOSSES.values(), *bp.optimizers.OPTIMIZERS.values(), *bp.layers.LAYERS.values()]
+)
 def test_docstrings_name_their_source(kind):
     assert "Source" in kind.__doc__
 

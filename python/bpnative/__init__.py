@@ -25,11 +25,33 @@ if _bpnative.__version__ != __version__:
         f"for example with pip install --force-reinstall bpnative"
     )
 
-from . import activations, datasets, initializers, kernels, losses, metrics, optimizers, threadpoolctl_controller
+from . import (
+    activations,
+    datasets,
+    initializers,
+    kernels,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    threadpoolctl_controller,
+)
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
 from .history import History
-from .layers import Dense
+from .layers import (
+    Activation,
+    AlphaDropout,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Embedding,
+    GaussianNoise,
+    LayerNorm,
+    Normalize,
+    Residual,
+    RMSNorm,
+)
 from .losses import MSE, BinaryCrossEntropy, CrossEntropy
 from .multilayer import mlp
 from .network import Network
@@ -42,14 +64,24 @@ if "threadpoolctl" in sys.modules:  # never imported for its own sake
 __all__ = [
     "MSE",
     "SGD",
+    "Activation",
     "Adam",
+    "AlphaDropout",
+    "BatchNorm",
     "BinaryCrossEntropy",
     "Callback",
     "CrossEntropy",
     "Dense",
+    "Dropout",
     "EarlyStopping",
+    "Embedding",
+    "GaussianNoise",
     "History",
+    "LayerNorm",
     "Network",
+    "Normalize",
+    "RMSNorm",
+    "Residual",
     "Run",
     "Trainer",
     "__version__",
@@ -58,6 +90,7 @@ __all__ = [
     "get_num_threads",
     "initializers",
     "kernels",
+    "layers",
     "losses",
     "metrics",
     "mlp",

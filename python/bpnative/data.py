@@ -10,12 +10,14 @@ dtypes, and at labels, which native code uses as indices (step, gradients). NaN 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from . import labels
+from .inputs import check_codes
 from .losses import Loss
 from .specification import check_count
 
@@ -163,6 +165,7 @@ class Checker:
         n_outputs: Outputs of the network.
         dtype: The network's dtype.
         loss: What says which targets are right.
+        codes: Columns of X that hold codes, and how many codes each has.
 
     Example:
         >>> from bpnative.losses import MSE
@@ -171,8 +174,15 @@ class Checker:
         [[0.0], [1.0]]
     """
 
-    def __init__(self, n_inputs: int, n_outputs: int, dtype: np.dtype[Any], loss: Loss) -> None:
-        self.n_inputs, self.n_outputs, self.dtype, self.loss = n_inputs, n_outputs, dtype, loss
+    def __init__(
+        self,
+        n_inputs: int,
+        n_outputs: int,
+        dtype: np.dtype[Any],
+        loss: Loss,
+        codes: Mapping[int, int] | None = None,
+    ) -> None:
+        self.n_inputs, self.n_outputs, self.dtype, self.loss, self.codes = n_inputs, n_outputs, dtype, loss, codes
 
     def dataset(
         self,
@@ -230,6 +240,8 @@ class Checker:
         x = as_rows(X, self.n_inputs, self.dtype, what, "input_size of the network")
         if len(x) == 0:
             raise ValueError(f"expected {what} with at least one row, got shape {x.shape}")
+        if self.codes:
+            check_codes(x, self.codes, what)
         return x
 
     def targets(self, y: object, n: int, what: str = "y", every_value: bool = False) -> Array:

@@ -137,18 +137,21 @@ def train_epoch(
     """
     native, network = trainer._native, trainer.network
     n, done, step = len(order), 0, 0
-    losses = np.empty(-(-n // batch_size))
+    samples_a_step = batch_size * trainer.accumulate
+    losses = np.empty(-(-n // samples_a_step))
     meter = Meter(trainer.metrics)
-    most_steps = max(1, RUN_OUTPUTS // (batch_size * network.output_size)) if trainer.metrics else len(losses)
+    most_steps = max(1, RUN_OUTPUTS // (samples_a_step * network.output_size)) if trainer.metrics else len(losses)
     while done < n and not trainer.stop_training:
         steps = min(trainer._pace.steps, most_steps, len(losses) - step)
-        part = order[done : done + steps * batch_size]
+        part = order[done : done + steps * samples_a_step]
         first_step = native.step_count
         rates = trainer.optimizer.learning_rates(first_step, steps)
         part_losses = losses[step : step + steps]
         outputs = np.empty((len(part), network.output_size), network.dtype) if trainer.metrics else None
         start = time.perf_counter()
-        native.train(part_losses, outputs, samples.x, samples.y, samples.weight, part, rates, batch_size)
+        native.train(
+            part_losses, outputs, samples.x, samples.y, samples.weight, part, rates, batch_size, *trainer._update
+        )
         trainer._pace.measured(steps, time.perf_counter() - start)
         done, step = done + len(part), step + steps
         if outputs is not None:
@@ -158,7 +161,8 @@ def train_epoch(
             for callback in callbacks:
                 callback.on_run_end(trainer, run)
     # One sum over the whole epoch: its bits must not depend on how time cut the epoch into runs.
-    total = float(losses[: step - 1].sum()) * batch_size + float(losses[step - 1]) * (done - (step - 1) * batch_size)
+    before = (step - 1) * samples_a_step
+    total = float(losses[: step - 1].sum()) * samples_a_step + float(losses[step - 1]) * (done - before)
     return {"loss": total / done, **meter.results()}
 
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _bpnative, data, initializers
-from .layers import Dense, Layer, assign
-from .names import unknown_name
+from . import _bpnative, activations, data, initializers
+from .activations import Activation
+from .graph import Graph, Node
+from .inputs import check_codes, codes_of
+from .layer_base import LayerSpecification
+from .layer_views import Layer, Views, assign
+from .layers import as_layers
+from .network_state import STATE_VERSION, check_dtype, restore
 from .seeds import Seed, check_seed, weight_generators
 from .specification import check_count, check_flag
 from .summary import summary_text
 
 Array = npt.NDArray[Any]
-
-DTYPES = ("float32", "float64")
-STATE_VERSION = 1
 
 
 class Network:
@@ -52,47 +54,90 @@ class Network:
     """
 
     def __init__(
-        self, layers: Iterable[Dense], input_size: int, *, dtype: npt.DTypeLike = "float32", seed: Seed = None
+        self,
+        layers: Iterable[LayerSpecification | Activation | str],
+        input_size: int,
+        *,
+        dtype: npt.DTypeLike = "float32",
+        seed: Seed = None,
     ) -> None:
-        specifications = _check_layers(layers)
+        specifications = as_layers(layers)
         seed = check_seed(seed)
         generator, training_generator = weight_generators(seed)
-        self._build(specifications, check_count(input_size, "input_size"), _check_dtype(dtype))
+        self._build(specifications, check_count(input_size, "input_size"), check_dtype(dtype))
         self._seed = None if isinstance(seed, np.random.Generator) else seed
-        for layer in self.layers:
-            for tensor, view in layer._parameters.items():
-                what = f"{tensor} of layer {layer._index}, {layer.specification!r} (shapes: {self._chain()})"
+        for layer in self.walk():
+            for tensor, view in layer.tensors.items():
+                what = f"{tensor} of layer {layer.name}, {layer.specification!r} (shapes: {self._chain()})"
                 view[...] = initializers.draw(layer.specification.initializer(tensor), view.shape, generator, what)
+            for tensor, view in layer.statistics.items():
+                view[...] = layer.specification.first_statistic(tensor)
         # What trainers shuffle with when they are given no seed of their own: independent of the weights' draws.
         self._training_seed = int(training_generator.integers(2**63))
+        self._native.noise_seed = self._training_seed
 
-    def _build(self, specifications: Sequence[Dense], input_size: int, dtype: np.dtype[Any]) -> None:
-        sizes, total = [input_size], 0
-        for specification in specifications:
-            total += specification.parameter_count(sizes[-1])
-            sizes.append(specification.output_size(sizes[-1]))
-        if max(sizes) >= 2**31 or total * dtype.itemsize > sys.maxsize // 2:
-            chain = " -> ".join(map(str, sizes))
+    def _build(self, specifications: Sequence[LayerSpecification], input_size: int, dtype: np.dtype[Any]) -> None:
+        graph = Graph(specifications, input_size)
+        if graph.largest >= 2**31 or graph.parameter_count * dtype.itemsize > sys.maxsize // 2:
+            chain = " -> ".join(map(str, graph.sizes))
             raise ValueError(
-                f"expected layers that fit in memory, each of fewer than 2**31 units, got {total:,} parameters "
-                f"(shapes: {chain})"
+                f"expected layers that fit in memory, each of fewer than 2**31 units, got {graph.parameter_count:,} "
+                f"parameters (shapes: {chain})"
             )
-        self._dtype, self._sizes = dtype, sizes
-        self._native = _bpnative.Network(dtype.name, input_size, [layer.native() for layer in specifications])
-        self._parameters, self._gradients = self._native.parameters, self._native.gradients
-        views: list[tuple[dict[str, Array], dict[str, Array]]] = [({}, {}) for _ in specifications]
-        for index, tensor, offset, shape in self._native.tensors:
-            part = slice(offset, offset + int(np.prod(shape)))
-            views[index][0][tensor] = self._parameters[part].reshape(shape)
-            views[index][1][tensor] = self._gradients[part].reshape(shape)
-        self.layers: tuple[Layer, ...] = tuple(
-            Layer(self._native, index, specification, sizes[index], *views[index])
-            for index, specification in enumerate(specifications)
-        )
+        self._dtype, self._sizes = dtype, graph.sizes
+        self._native = native = _bpnative.Network(dtype.name, input_size, graph.native)
+        self._parameters, self._gradients, self._statistics = native.parameters, native.gradients, native.statistics
+        self._output_activation = activations.get(str(graph.native[-1][1].get("activation", "linear")))
+        views = [Views({}, {}, {}) for _ in graph.native]
+
+        def view(buffer: Array, offset: int, shape: tuple[int, ...]) -> Array:
+            return buffer[offset : offset + int(np.prod(shape))].reshape(shape)
+
+        for index, tensor, offset, shape in native.tensors:
+            views[index].parameters[tensor] = view(self._parameters, offset, shape)
+            views[index].gradients[tensor] = view(self._gradients, offset, shape)
+        for index, tensor, offset, shape in native.statistics_tensors:
+            views[index].statistics[tensor] = view(self._statistics, offset, shape)
+
+        def place(node: Node, trainable: bool) -> Layer:
+            trainable = trainable and node.specification.is_trainable
+            inside = tuple(place(child, trainable) for child in node.inside)
+            own = Views({}, {}, {}) if node.index is None else views[node.index]
+            specification, size = node.specification, node.input_size
+            return Layer(native, node.name, node.index, specification, size, own, inside, trainable)
+
+        self.layers: tuple[Layer, ...] = tuple(place(node, True) for node in graph.nodes)
+        self._codes = codes_of(self.layers)
         self._backward_rows = 0
         # Rows of one native call over many, bounded in memory and time but never by measured time: about 2 billion
         # multiplications, some tens of milliseconds, lie between two looks at signals.
-        self._block_rows = min(max(256, 2**31 // self._parameters.size), max(256, 2**20 // self.output_size))
+        self._block_rows = min(max(256, 2**31 // max(1, self._parameters.size)), max(256, 2**20 // self.output_size))
+
+    @property
+    def codes(self) -> dict[int, int]:
+        """The number of codes of each column of X that an `Embedding` looks up; empty for other networks."""
+        return self._codes
+
+    def walk(self) -> Iterator[Layer]:
+        """All layers, those inside of blocks as well, in the order of computation.
+
+        Example:
+            >>> import bpnative as bp
+            >>> [layer.name for layer in bp.mlp([2, 3, 1]).walk()]
+            ['0', '1']
+        """
+        for layer in self.layers:
+            yield from layer.walk()
+
+    @property
+    def output_activation(self) -> Activation:
+        """The activation that makes the outputs, linear where the last layer has none."""
+        return self._output_activation
+
+    @property
+    def statistics(self) -> Array:
+        """What layers keep beside parameters (running mean and variance, fitted scales): one flat, writable view."""
+        return self._statistics
 
     @property
     def input_size(self) -> int:
@@ -156,6 +201,8 @@ class Network:
             [[0.0]]
         """
         x = data.as_rows(X, self._sizes[0], self._dtype, "X", "input_size of the network")
+        if self._codes:
+            check_codes(x, self._codes)
         out = np.empty((len(x), self._sizes[-1]), self._dtype)
         rows = self._block_rows
         if len(x) <= rows:
@@ -191,6 +238,8 @@ class Network:
             (1, 2)
         """
         batch = data.as_rows(x, self._sizes[0], self._dtype, "x", "input_size of the network")
+        if self._codes:
+            check_codes(batch, self._codes, "x")
         training = check_flag(training, "training")
         out = np.empty((len(batch), self._sizes[-1]), self._dtype)
         self._backward_rows = 0
@@ -265,52 +314,7 @@ class Network:
             "seed": self._seed,
             "training_seed": self._training_seed,
             "parameters": self.parameters.copy(),
+            "statistics": self.statistics.copy(),
+            "noise_seed": self._native.noise_seed,
         }
-        return _restore, (type(self), state)
-
-
-def _restore(kind: type[Network], state: Any) -> Network:
-    """A network from its pickled state, every part checked as a constructor would."""
-    expected = {"version", "layers", "input_size", "dtype", "seed", "training_seed", "parameters"}
-    if not isinstance(state, dict) or set(state) != expected or state["version"] != STATE_VERSION:
-        raise ValueError(f"expected a pickled network of version {STATE_VERSION} with {sorted(expected)}, got another")
-    parameters = np.asarray(state["parameters"])
-    layers, input_size = _check_layers(state["layers"]), check_count(state["input_size"], "input_size")
-    dtype = _check_dtype(state["dtype"])
-    count, size = 0, input_size
-    for layer in layers:
-        count, size = count + layer.parameter_count(size), layer.output_size(size)
-    if parameters.shape != (count,) or parameters.dtype != dtype:
-        raise ValueError(
-            f"expected pickled parameters of shape ({count},) and dtype {dtype}, got {parameters.shape} and "
-            f"{parameters.dtype}"
-        )
-    network = kind.__new__(kind)
-    seed = check_seed(state["seed"])
-    network._seed = None if isinstance(seed, np.random.Generator) else seed
-    network._training_seed = check_count(state["training_seed"], "training_seed", 0)
-    network._build(layers, input_size, dtype)
-    network.parameters = parameters
-    return network
-
-
-def _check_layers(layers: Iterable[Dense]) -> list[Dense]:
-    if isinstance(layers, Dense) or not isinstance(layers, Iterable):
-        raise TypeError(f"expected layers as a list such as [Dense(256, activation='relu'), Dense(10)], got {layers!r}")
-    checked = list(layers)
-    for index, layer in enumerate(checked):
-        if not isinstance(layer, Dense):
-            raise TypeError(f"expected layer {index} as a specification such as Dense(10), got {layer!r}")
-    if not checked:
-        raise ValueError("expected at least one layer, got none: for example [Dense(10)]")
-    return checked
-
-
-def _check_dtype(dtype: Any) -> np.dtype[Any]:
-    try:
-        name = np.dtype(dtype).name if dtype is not None else "None"
-    except TypeError:
-        name = str(dtype)
-    if name not in DTYPES:
-        raise unknown_name("dtype", name, DTYPES)
-    return np.dtype(name)
+        return restore, (type(self), state)

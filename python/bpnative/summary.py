@@ -25,17 +25,19 @@ def summary_text(network: Network) -> str:
     """
     head = ("layer", "output shape", "parameters", "trainable")
     rows = [head, tuple("-" * len(title) for title in head), ("input", f"(n, {network.input_size})", "", "")]
-    for index, layer in enumerate(network.layers):
+    for layer in network.walk():
         function = activations.get(layer.activation).name
         kind = type(layer.specification).__name__ + ("" if function == "linear" else f", {function}")
-        count = f"{layer.parameter_count:,}"
-        rows.append((f"{index} {kind}", f"(n, {layer.units})", count, "yes" if layer.trainable else "no"))
+        indent = "  " * layer.name.count(".")
+        count = "" if layer.layers or not layer.parameter_count else f"{layer.parameter_count:,}"
+        trainable = ("yes" if layer.trainable else "no") if count else ""
+        rows.append((f"{indent}{layer.name} {kind}", f"(n, {layer.units})", count, trainable))
     width = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [
         f"{name:<{width[0]}}  {shape:<{width[1]}}  {count:>{width[2]}}  {trainable}".rstrip()
         for name, shape, count, trainable in rows
     ]
-    trainable_count = sum(layer.parameter_count for layer in network.layers if layer.trainable)
+    trainable_count = sum(layer.parameter_count for layer in network.walk() if layer.trainable and not layer.layers)
     lines.append(
         f"{network.parameters.size:,} parameters, {trainable_count:,} trainable; {network.dtype.name}, "
         f"{_readable_bytes(network.parameters.nbytes)} and as much for gradients"

@@ -13,18 +13,19 @@ from . import _bpnative, data, losses, optimizers
 from .callbacks import Callback, gather
 from .epoch import Pace, evaluate, run_epochs
 from .history import History
-from .layers import assign
+from .inputs import adapt_first
+from .layer_views import assign
 from .losses import Loss
 from .meter import bind_all
 from .metrics import MetricLike
 from .network import Network
 from .optimizers import LearningRate, Optimizer
 from .seeds import Seed, check_seed
-from .specification import check_count, check_flag
+from .specification import check_count, check_flag, check_number
 
 Array = npt.NDArray[Any]
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class Trainer:
@@ -36,6 +37,10 @@ class Trainer:
         optimizer: ``"adam"``, ``"sgd"`` or an object such as ``bp.Adam(learning_rate=1e-3)``.
         metrics: Reported beside the loss: ``"accuracy"``, ``"mse"``, ``"mae"``, ``"r2"``, objects of
             `bpnative.metrics`, or ``callable(output, target) -> float``.
+        clip_norm: The gradient over all parameters is shortened to at most this length before an update; None for any.
+        clip_value: Each element of the gradient is cut to at most this size before an update; None for any.
+        accumulate: Minibatches whose gradients add up to one update, as that of one batch so much larger would be, in
+            the memory of one of them.
         seed: What samples are shuffled with: a whole number, a NumPy Generator, or None, which takes it from the
             network's seed, so that the network's seed alone makes a run repeatable.
 
@@ -68,6 +73,9 @@ class Trainer:
         optimizer: str | Optimizer = "adam",
         *,
         metrics: Iterable[MetricLike] = (),
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
         seed: Seed = None,
     ) -> None:
         if not isinstance(network, Network):
@@ -75,12 +83,16 @@ class Trainer:
         self.network = network
         self.loss = losses.get(loss)
         self._set_optimizer(optimizers.get(optimizer))
-        last = network.layers[-1].specification.native()[1]["activation"]
-        self.loss.check_network(network.output_size, str(last))
-        self.metrics = bind_all(metrics, self.loss.name, str(last))
+        last = network.output_activation.name
+        self.loss.check_network(network.output_size, last)
+        self.metrics = bind_all(metrics, self.loss.name, last)
         seed = check_seed(seed)
         self._generator = np.random.default_rng(network._training_seed if seed is None else seed)
-        self._data = data.Checker(network.input_size, network.output_size, network.dtype, self.loss)
+        self.accumulate = check_count(accumulate, "accumulate")
+        self.clip_norm = None if clip_norm is None else check_number(clip_norm, "clip_norm", "(0, inf)")
+        self.clip_value = None if clip_value is None else check_number(clip_value, "clip_value", "(0, inf)")
+        self._update = (self.accumulate, self.clip_norm or 0.0, self.clip_value or 0.0)
+        self._data = data.Checker(network.input_size, network.output_size, network.dtype, self.loss, network.codes)
         settings = self._optimizer.settings()
         self._native = _bpnative.Trainer(network._native, self.loss.name, self._optimizer.name, settings)
         self.history = History()
@@ -172,6 +184,7 @@ class Trainer:
         validation = self._data.validation(validation_data)
         self._check_metrics(samples)
         self._check_metrics(validation)
+        adapt_first(self.network.layers, samples.x)
         return run_epochs(self, samples, validation, epochs, batch_size, generator, gather(callbacks, progress))
 
     def step(self, x: object, y: object, sample_weight: object = None) -> float:
@@ -209,7 +222,7 @@ class Trainer:
             rate = self._optimizer.learning_rates(self._native.step_count, 1)
         loss = np.empty(1)
         try:
-            self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, n)
+            self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, n, 1, *self._update[1:])
         except ValueError:
             self._data.explain(samples)
             raise
@@ -283,6 +296,7 @@ class Trainer:
             "loss": self.loss,
             "optimizer": self.optimizer,
             "metrics": self.metrics,
+            "update": (self.clip_norm, self.clip_value, self.accumulate),
             "generator": self._generator,
             "history": self.history,
             "step_count": self.step_count,
@@ -293,6 +307,7 @@ class Trainer:
         if not isinstance(state, dict) or state.get("version") != STATE_VERSION:
             raise ValueError(f"expected a pickled trainer of version {STATE_VERSION}, got another")
         settings = {"metrics": state["metrics"], "seed": state["generator"]}
+        settings |= dict(zip(("clip_norm", "clip_value", "accumulate"), state["update"], strict=True))
         Trainer.__init__(self, state["network"], state["loss"], state["optimizer"], **settings)
         views = self.state
         if set(views) != set(state["state"]):

@@ -190,14 +190,34 @@ def test_interrupted() -> None:
 @pytest.mark.parametrize("settings", [{"dropout": 0.3}, {"dropout": [0.2, 0.0]}, {"batch_norm": True}], ids=str)
 def test_dropout_and_batch_norm(settings: dict[str, Any]) -> None:
     model = MLPClassifier((32, 16), max_iter=80, learning_rate_init=0.01, random_state=0, **settings)
-    if not hasattr(bp, "BatchNorm" if "batch_norm" in settings else "Dropout"):
-        with pytest.raises(NotImplementedError, match="this version of bpnative has no layer"):
-            model.fit(IRIS, SPECIES)
-        return
     assert model.fit(IRIS, SPECIES).score(IRIS, SPECIES) > 0.9
     assert [coef.shape for coef in model.coefs_] == [(4, 32), (32, 16), (16, 3)]
     again = MLPClassifier(**model.get_params()).fit(IRIS, SPECIES)
     np.testing.assert_array_equal(again.predict_proba(IRIS), model.predict_proba(IRIS))
+
+
+def test_batch_norm_brings_its_statistics_back() -> None:
+    model = MLPClassifier(
+        (16,), batch_norm=True, early_stopping=True, n_iter_no_change=30, learning_rate_init=0.1, random_state=0
+    ).fit(IRIS, SPECIES, X_val=IRIS[::2], y_val=SPECIES[::2])
+    assert model.score(IRIS[::2], SPECIES[::2]) == pytest.approx(model.best_validation_score_)
+
+
+def test_clipping() -> None:
+    X, y = IRIS, IRIS[:, 0] * 1e3
+    settings: dict[str, Any] = {"solver": "sgd", "max_iter": 5, "momentum": 0.0, "random_state": 0}
+    with pytest.raises(ValueError, match="non-finite"):
+        MLPRegressor(**settings, learning_rate_init=1e4).fit(X, y)
+    for clip in ({"clip_norm": 1e-3}, {"clip_value": 1e-5}):
+        model = MLPRegressor(**settings, learning_rate_init=1e-3, **clip)
+        before = MLPRegressor(**{**settings, "max_iter": 1}, learning_rate_init=1e-12).fit(X, y).network_.parameters
+        assert np.linalg.norm(model.fit(X, y).network_.parameters - before) < 1e-5
+
+
+def test_lbfgs_takes_no_dropout() -> None:
+    for extra in ({"dropout": 0.1}, {"batch_norm": True}):
+        with pytest.raises(ValueError, match="neither dropout nor batch_norm"):
+            MLPClassifier(solver="lbfgs", **extra).fit(IRIS, SPECIES)
 
 
 @pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csc_matrix, scipy.sparse.csr_array])

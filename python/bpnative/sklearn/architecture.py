@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import bpnative
-
 from ..activations import Activation
-from ..layers import Dense, Layer
+from ..layer_views import Layer
+from ..layers import Activation as ActivationLayer
+from ..layers import BatchNorm, Dense, Dropout
 from ..network import Network
 from .objective import Objective
 from .parameters import SKLEARN_ACTIVATIONS
@@ -70,9 +69,6 @@ def build(
 
     Weights and biases are uniform within ±√(6 / (n_in + n_out)), ±√(2 / (n_in + n_out)) for logistic; Glorot & Bengio,
     "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
-
-    Raises:
-        NotImplementedError: This version of bpnative has no such layer yet.
     """
     activations: list[str | Activation] = [
         SKLEARN_ACTIVATIONS.get(given, given) if isinstance(given, str) else given
@@ -83,11 +79,11 @@ def build(
     for units, function, rate in zip(hidden, activations, rates, strict=True):
         plain = {"weight_initializer": "zeros", "bias_initializer": "zeros"}
         if batch_norm:
-            layers += [Dense(units, **plain), _layer("BatchNorm"), _layer("Activation", function)]  # type: ignore[arg-type]
+            layers += [Dense(units, **plain), BatchNorm(), ActivationLayer(function)]  # type: ignore[arg-type]
         else:
             layers.append(Dense(units, function, **plain))  # type: ignore[arg-type]
         if rate:
-            layers.append(_layer("Dropout", rate))
+            layers.append(Dropout(rate))
     layers.append(Dense(objective.outputs, objective.activation, weight_initializer="zeros"))
     sizes = [inputs, *hidden, objective.outputs]
     drawn = []
@@ -104,23 +100,12 @@ def build(
     return network
 
 
-def _layer(kind: str, *settings: Any) -> Any:
-    if not hasattr(bpnative, kind):
-        raise NotImplementedError(f"this version of bpnative has no layer {kind}, which dropout or batch_norm need")
-    return getattr(bpnative, kind)(*settings)
-
-
 def dense_layers(network: Network) -> list[Layer]:
     """The layers that have a weight and a bias, first to last."""
-    return [layer for layer in network.layers if isinstance(layer.specification, Dense)]  # type: ignore[redundant-expr]
-
-
-# Whether the native layers of this version know an L2 penalty.
-HAS_L2 = "l2" in {field.name for field in dataclasses.fields(Dense)}
+    return [layer for layer in network.layers if isinstance(layer.specification, Dense)]
 
 
 def set_l2(network: Network, l2: float) -> None:
     """Set the L2 penalty of all weights (never of biases): the gradient gets l2·W, the loss l2/2·|W|²."""
-    if HAS_L2:
-        for layer in dense_layers(network):
-            layer.l2 = l2  # type: ignore[attr-defined]
+    for layer in dense_layers(network):
+        layer.l2 = l2

@@ -19,7 +19,7 @@ from ..trainer import Trainer
 from . import architecture, solvers
 from .lbfgs import fit_lbfgs
 from .objective import Objective
-from .training import Validation, fit_stochastic, split
+from .training import Validation, fit_stochastic, snapshot, split
 
 Array = npt.NDArray[Any]
 
@@ -54,6 +54,8 @@ class BaseMLP(BaseEstimator, ABC):
     max_fun: int
     dropout: Any
     batch_norm: bool
+    clip_norm: float | None
+    clip_value: float | None
     callbacks: Any
     n_iter_: int
     t_: int
@@ -149,6 +151,9 @@ class BaseMLP(BaseEstimator, ABC):
                 f"{self.learning_rate!r}"
             )
 
+        if self.solver == "lbfgs" and (np.any(self.dropout) or self.batch_norm):
+            raise ValueError("solver='lbfgs' goes with neither dropout nor batch_norm: use solver='adam' or 'sgd'")
+
     def _check_weight(self, sample_weight: Any, X: Array) -> Array | None:
         if sample_weight is None:
             return None
@@ -201,7 +206,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _start_scores(self, scores: bool) -> None:
         scores = scores or self.early_stopping
         self._no_improvement_count = 0
-        self._best_parameters = self.network_.parameters.copy()
+        self._best = snapshot(self.network_)
         self.best_loss_ = None if self.early_stopping else np.inf
         self.validation_scores_ = [] if scores else None
         self.best_validation_score_ = -np.inf if scores else None
@@ -222,7 +227,8 @@ class BaseMLP(BaseEstimator, ABC):
         optimizer = solvers.make(
             solver, scale, self._learning_rate, self.momentum, self.nesterovs_momentum, betas, self.epsilon
         )
-        trainer = Trainer(self.network_, self._objective.loss, optimizer, seed=0)
+        clip = {"clip_norm": self.clip_norm, "clip_value": self.clip_value}
+        trainer = Trainer(self.network_, self._objective.loss, optimizer, seed=0, **clip)  # type: ignore[arg-type]
         solvers.start(trainer)
         return trainer
 

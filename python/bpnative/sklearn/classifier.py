@@ -38,6 +38,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         class_weight: ``"balanced"`` or a dict of weights by class, as elsewhere in scikit-learn.
         dropout: Part of each hidden layer's outputs that a training step leaves out; one number, or one for each.
         batch_norm: Whether each hidden layer is normalized over the batch before its activation.
+        clip_norm: The gradient over all parameters is shortened to at most this length; None for any.
+        clip_value: Each element of the gradient is cut to at most this size; None for any.
         callbacks: A `bpnative.Callback` or a list of them; ``logs`` hold ``"loss"`` and with a validation set
             ``"val_score"`` and ``"val_loss"``.
 
@@ -89,6 +91,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         class_weight: Any = None,
         dropout: Any = 0.0,
         batch_norm: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
         callbacks: Any = None,
     ) -> None:
         self._store(locals())

@@ -47,6 +47,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_fun": [_COUNT],
     "dropout": [_BELOW_ONE, "array-like"],
     "batch_norm": ["boolean"],
+    "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "clip_value": [Interval(Real, 0, None, closed="neither"), None],
     "callbacks": [Callback, list, tuple, None],
 }
 CLASSIFIER_CONSTRAINTS: dict[str, list[Any]] = {

@@ -73,6 +73,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         max_fun: int = 15000,
         dropout: Any = 0.0,
         batch_norm: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
         callbacks: Any = None,
     ) -> None:
         self._store(locals())

@@ -65,7 +65,7 @@ class Steps:
 
     def __init__(self, trainer: Trainer, objective: Objective, samples: Samples, alpha: float, batch_size: int) -> None:
         self._trainer, self._objective, self._batch_size = trainer, objective, batch_size
-        self._alpha = alpha if architecture.HAS_L2 else 0.0
+        self._alpha = alpha
         self._weight = samples.weight
         self._samples = samples if samples.weight is None else samples._replace(weight=np.empty_like(samples.weight))
         self._constant = objective.constant(samples.y, samples.weight)
@@ -145,7 +145,7 @@ def fit_stochastic(
     order = np.arange(n, dtype=np.int64)
     model.n_iter_ = 0
     begun: list[Callback] = []
-    best = model._best_parameters
+    best = model._best
     try:
         for callback in callbacks:
             callback.on_train_begin(trainer)
@@ -167,7 +167,7 @@ def fit_stochastic(
             if validation is not None:
                 score = _score(model, trainer.network, validation)
                 if score > model.best_validation_score_:
-                    best = trainer.network.parameters.copy()
+                    best = snapshot(trainer.network)
                 logs["val_score"] = score
                 if callbacks and held_out is not None:
                     logs["val_loss"] = model._objective.loss_scale * evaluate(trainer, held_out)["loss"]
@@ -196,9 +196,19 @@ def fit_stochastic(
     else:
         for callback in callbacks:
             callback.on_train_end(trainer)
-    model._best_parameters = best
+    model._best = best
     if model.early_stopping:
-        trainer.network.parameters = best
+        restore(trainer.network, best)
+
+
+def snapshot(network: Network) -> tuple[Array, Array]:
+    """Copies of the parameters and of the running statistics of batch norm."""
+    return network.parameters.copy(), network.statistics.copy()
+
+
+def restore(network: Network, kept: tuple[Array, Array]) -> None:
+    """Bring a snapshot back."""
+    network.parameters, network.statistics[...] = kept
 
 
 def _samples_of(model: BaseMLP, validation: Validation, dtype: npt.DTypeLike) -> Samples:

@@ -21,6 +21,7 @@ void bind_config(py::module_& module);
 void bind_network(py::module_& module);
 void bind_trainer(py::module_& module);
 void bind_kernels(py::module_& module);
+void bind_noise(py::module_& module);
 
 constexpr py::ssize_t kAny = -1;
 

@@ -36,6 +36,12 @@ struct Sliced {
   int count(int i) const { return std::min(stride, rows - i * stride); }
   int width(int i) const { return round_up(count(i), kSampleBlock); }
 
+  SliceCall<T> call(int i) const {
+    SliceCall<T> call{};
+    call.kernels = &kernels, call.width = width(i), call.stride = stride;
+    return call;
+  }
+
   void from_rows(const T* x, T* panels = nullptr) {
     for (int i = 0; i < slices; ++i) {
       const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(i) * stride;
@@ -105,9 +111,12 @@ void dense_forward(py::array y, const py::array& x, const py::array& weight, con
       const Dense<T> layer(inputs, outputs, b != nullptr, applied);
       Sliced<T> in(kernels, count, inputs), out(kernels, count, outputs);
       in.from_rows(rows);
-      for (int i = 0; i < in.slices && outputs > 0; ++i)
-        layer.forward({&kernels, parameters.data(), in.width(i), in.stride, in.slice(i), out.slice(i), nullptr, nullptr,
-                       applied, nullptr, nullptr});
+      for (int i = 0; i < in.slices && outputs > 0; ++i) {
+        SliceCall<T> call = in.call(i);
+        call.parameters = parameters.data();
+        call.x = in.slice(i), call.y = out.slice(i), call.applied = applied;
+        layer.forward(call);
+      }
       out.to_rows(to);
     });
   });
@@ -138,12 +147,20 @@ void dense_backward(const py::object& dx, py::array dw, const py::object& db, co
       Buffer<T> panels(checked_multiply(round_up(inputs, kernels.panel), count, "the size of x"));
       in.from_rows(rows, panels.data());
       out.from_rows(dz_rows);
-      for (int i = 0; to_dx && i < in.slices; ++i)
-        layer.backward({&kernels, w, in.width(i), in.stride, in.slice(i), nullptr, nullptr, in.slice(i), applied,
-                        out.slice(i), back.slice(i)});
+      for (int i = 0; to_dx && i < in.slices; ++i) {
+        SliceCall<T> call = in.call(i);
+        call.parameters = w;
+        call.saved = in.slice(i), call.applied = applied, call.dz = out.slice(i), call.dx = back.slice(i);
+        layer.backward(call);
+      }
       if (to_dx) back.to_rows(to_dx);
-      layer.gradient({&kernels, 0, outputs, count, panels.data(), static_cast<std::ptrdiff_t>(count) * kernels.panel,
-                      out.memory.data(), out.stride, out.slice_size(), to_dw, to_db});
+      RowsCall<T> call{};
+      call.kernels = &kernels;
+      call.rows = outputs, call.count = count;
+      call.x_panels = panels.data(), call.panel_size = static_cast<std::ptrdiff_t>(count) * kernels.panel;
+      call.dz = out.memory.data(), call.stride = out.stride, call.dz_slice = out.slice_size();
+      call.gradient[0] = to_dw, call.gradient[1] = to_db;
+      layer.gradient(call);
     });
   });
 }

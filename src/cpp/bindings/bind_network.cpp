@@ -1,17 +1,24 @@
 // The compiled Network: checks arrays, lets go of the interpreter's lock, makes one call. Documented in
 // python/bpnative.
+#include <tuple>
+
 #include "bindings/any_network.h"
 
 namespace bpnative {
 namespace {
 
-LayerSettings settings_of(const std::pair<std::string, py::dict>& layer) {
+using LayerTuple = std::tuple<std::string, py::dict, std::vector<int>>;
+
+LayerSettings settings_of(const LayerTuple& layer) {
   LayerSettings settings;
-  settings.kind = layer.first;
-  for (const auto& item : layer.second) {
+  settings.kind = std::get<0>(layer);
+  settings.sources = std::get<2>(layer);
+  for (const auto& item : std::get<1>(layer)) {
     const std::string key = py::cast<std::string>(item.first);
     if (py::isinstance<py::str>(item.second))
       settings.names[key] = py::cast<std::string>(item.second);
+    else if (py::isinstance<py::list>(item.second))
+      settings.lists[key] = py::cast<std::vector<double>>(item.second);
     else
       settings.numbers[key] = py::cast<double>(item.second);
   }
@@ -19,7 +26,7 @@ LayerSettings settings_of(const std::pair<std::string, py::dict>& layer) {
 }
 
 std::unique_ptr<AnyNetwork> make_network(const std::string& dtype, py::ssize_t input_size,
-                                         const std::vector<std::pair<std::string, py::dict>>& layers) {
+                                         const std::vector<LayerTuple>& layers) {
   std::vector<LayerSettings> settings;
   for (const auto& layer : layers) settings.push_back(settings_of(layer));
   auto any = std::make_unique<AnyNetwork>();
@@ -36,13 +43,11 @@ py::array view(Buffer<T>& buffer, const py::object& owner) {
                         owner);
 }
 
-py::list tensors(AnyNetwork& any) {
-  return any.visit([](auto& own) {
-    py::list list;
-    for (const Tensor& tensor : own.network.tensors())
-      list.append(py::make_tuple(tensor.layer, tensor.name, tensor.offset, py::tuple(py::cast(tensor.shape))));
-    return list;
-  });
+py::list list_of(const std::vector<Tensor>& tensors) {
+  py::list list;
+  for (const Tensor& tensor : tensors)
+    list.append(py::make_tuple(tensor.layer, tensor.name, tensor.offset, py::tuple(py::cast(tensor.shape))));
+  return list;
 }
 
 void predict(AnyNetwork& any, py::array out, const py::array& x) {
@@ -101,13 +106,35 @@ void bind_network(py::module_& module) {
           [](py::object self) {
             return self.cast<AnyNetwork&>().visit([&](auto& own) { return view(own.network.gradients(), self); });
           })
-      .def_property_readonly("tensors", tensors)
+      .def_property_readonly(
+          "statistics",
+          [](py::object self) {
+            return self.cast<AnyNetwork&>().visit([&](auto& own) { return view(own.network.statistics(), self); });
+          })
+      .def_property_readonly(
+          "tensors",
+          [](AnyNetwork& any) { return any.visit([](auto& own) { return list_of(own.network.tensors()); }); })
+      .def_property_readonly("statistics_tensors",
+                             [](AnyNetwork& any) {
+                               return any.visit([](auto& own) { return list_of(own.network.statistics_tensors()); });
+                             })
+      .def_property(
+          "noise_seed", [](AnyNetwork& any) { return any.visit([](auto& own) { return own.network.noise_seed; }); },
+          [](AnyNetwork& any, std::uint64_t seed) {
+            any.visit([&](auto& own) { compute(own.network, [&] { own.network.noise_seed = seed; }); });
+          })
       .def(
           "set_trainable",
           [](AnyNetwork& any, int layer, bool trainable) {
             any.visit([&](auto& own) { compute(own.network, [&] { own.network.set_trainable(layer, trainable); }); });
           },
           py::arg("layer"), py::arg("trainable"))
+      .def(
+          "set_l2",
+          [](AnyNetwork& any, int layer, double l2) {
+            any.visit([&](auto& own) { compute(own.network, [&] { own.network.set_l2(layer, l2); }); });
+          },
+          py::arg("layer"), py::arg("l2"))
       .def("predict", predict, py::arg("out"), py::arg("x"))
       .def("forward", forward, py::arg("out"), py::arg("x"), py::arg("training"))
       .def("backward", backward, py::arg("input_gradient").none(true), py::arg("output_gradient"));

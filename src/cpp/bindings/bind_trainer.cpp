@@ -75,9 +75,21 @@ Samples<T> samples_of(Network<T>& network, Loss loss, const py::array& x, const 
   return samples;
 }
 
+StepSettings step_settings(py::ssize_t batch_size, py::ssize_t accumulate, double clip_norm, double clip_value) {
+  StepSettings settings;
+  settings.batch_size = int_size(batch_size, "batch_size");
+  settings.accumulate = int_size(accumulate, "accumulate");
+  settings.clip_norm = clip_norm, settings.clip_value = clip_value;
+  if (settings.batch_size < 1 || settings.accumulate < 1)
+    fail_value("batch_size and accumulate must be at least 1, got " + std::to_string(batch_size) + " and " +
+               std::to_string(accumulate));
+  if (!(clip_norm >= 0 && clip_value >= 0)) fail_value("clip_norm and clip_value must be at least 0 (0: no clipping)");
+  return settings;
+}
+
 void train(AnyTrainer& any, py::array losses, const py::object& outputs, const py::array& x, const py::array& y,
            const py::object& sample_weight, const py::array& order, const py::array& learning_rate,
-           py::ssize_t batch_size) {
+           py::ssize_t batch_size, py::ssize_t accumulate, double clip_norm, double clip_value) {
   any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
@@ -90,13 +102,20 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
         fail_value("order must hold row numbers from 0 to " + std::to_string(rows - 1) + ", got " +
                    std::to_string(samples.order[i]));
     check_labels(samples, network.outputs());
-    const int batch = int_size(batch_size, "batch_size");
-    if (batch < 1) fail_value("batch_size must be at least 1, got " + std::to_string(batch_size));
-    const py::ssize_t steps = (order.shape(0) + batch - 1) / batch;
+    const StepSettings settings = step_settings(batch_size, accumulate, clip_norm, clip_value);
+    const std::int64_t whole = std::int64_t{settings.batch_size} * settings.accumulate;
+    const py::ssize_t steps = (order.shape(0) + whole - 1) / whole;
     double* loss = output<double>(losses, "losses", {steps});
     T* out = optional_output<T>(outputs, "outputs", {order.shape(0), network.outputs()});
     const double* rates = input<double>(learning_rate, "learning_rate", {steps});
-    compute(network, [&] { trainer.training.train(loss, out, trainer.optimizer, samples, rates, batch); });
+    compute(network, [&] { trainer.training.train(loss, out, trainer.optimizer, samples, rates, settings); });
+  });
+}
+
+void update(AnyTrainer& any, double learning_rate, double clip_norm, double clip_value) {
+  any.visit([&](auto& trainer) {
+    const StepSettings settings = step_settings(1, 1, clip_norm, clip_value);
+    compute(trainer.own.network, [&] { trainer.training.update(trainer.optimizer, learning_rate, settings); });
   });
 }
 
@@ -111,7 +130,7 @@ double gradients(AnyTrainer& any, py::array gradient, const py::array& x, const 
     const py::ssize_t size = static_cast<py::ssize_t>(network.gradients().size());
     T* out = output<T>(gradient, "gradient", {size});
     return compute(network, [&] {
-      const double loss = trainer.training.gradients(samples);
+      const double loss = trainer.training.gradients(samples, trainer.optimizer.step_count + 1);
       std::copy_n(network.gradients().data(), size, out);  // before another thread's call fills the buffer anew
       return loss;
     });
@@ -162,7 +181,9 @@ void bind_trainer(py::module_& module) {
                 [&](auto& trainer) { compute(trainer.own.network, [&] { trainer.optimizer.step_count = count; }); });
           })
       .def("train", train, py::arg("losses"), py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
-           py::arg("sample_weight").none(true), py::arg("order"), py::arg("learning_rate"), py::arg("batch_size"))
+           py::arg("sample_weight").none(true), py::arg("order"), py::arg("learning_rate"), py::arg("batch_size"),
+           py::arg("accumulate") = 1, py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0)
+      .def("update", update, py::arg("learning_rate"), py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0)
       .def("gradients", gradients, py::arg("gradient"), py::arg("x"), py::arg("y"), py::arg("sample_weight").none(true))
       .def("evaluate", evaluate, py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
            py::arg("sample_weight").none(true));

@@ -22,4 +22,5 @@ PYBIND11_MODULE(_bpnative, module) {
   bpnative::bind_network(module);
   bpnative::bind_trainer(module);
   bpnative::bind_kernels(module);
+  bpnative::bind_noise(module);
 }

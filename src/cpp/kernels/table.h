@@ -90,6 +90,48 @@ struct UpdateArguments {
   T settings[6];
 };
 
+// Random words are a function of these, of the sample's place in its batch and of the feature, by Philox4x32-10: no
+// state, and nothing that depends on slices or threads.
+struct NoiseSource {
+  uint64_t seed, step;
+  uint32_t layer;
+};
+#define BPN_NOISES(X) X(dropout) X(alpha_dropout) X(gaussian_noise)
+#define BPN_ENUMERATOR(name) name,
+enum class Noise : int { BPN_NOISES(BPN_ENUMERATOR) count };
+#undef BPN_ENUMERATOR
+template <class T>
+struct NoiseArguments {
+  T *y, *kept;  // [features x S]; kept: what the gradient is multiplied with (unused by gaussian_noise)
+  const T* x;
+  int features, width;
+  ptrdiff_t stride;
+  uint32_t first;  // sample of the batch
+  NoiseSource source;
+  uint32_t threshold;       // dropped where a word of 24 bits is below this
+  T scale, shift, dropped;  // y = scale x + shift where x is kept, else `dropped`; gaussian: scale is the deviation
+};
+
+// Elementwise over a slice, [features x width] with rows `stride` apart; per-feature vectors are [features] or null.
+template <class T>
+struct SliceKernels {
+  void (*add)(T* c, const T* a, const T* b, int features, int width, ptrdiff_t stride);
+  void (*multiply)(T* c, const T* a, const T* b, int features, int width, ptrdiff_t stride);
+  // y = (x - minus) * times + plus
+  void (*affine)(T* y, const T* x, const T* minus, const T* times, const T* plus, int features, int width,
+                 ptrdiff_t stride);
+  // c = a * by_a + (b - minus) * by_b + plus
+  void (*blend)(T* c, const T* a, const T* by_a, const T* b, const T* minus, const T* by_b, const T* plus, int features,
+                int width, ptrdiff_t stride);
+  // Per sample over its features: kept[features + 1 rows]: (x - mean) / deviation, 1 / deviation; mean 0 where not
+  // centered. y = kept * weight + bias.
+  void (*normalize)(T* y, T* kept, const T* x, const T* weight, const T* bias, int features, int width,
+                    ptrdiff_t stride, T epsilon, bool centered);
+  void (*normalize_backward)(T* dx, const T* dz, const T* kept, const T* weight, int features, int width,
+                             ptrdiff_t stride, bool centered);
+  void (*noises[static_cast<int>(Noise::count)])(const NoiseArguments<T>&);
+};
+
 template <class T>
 struct Kernels {
   int panel;  // features side by side in a panel [samples x panel]; also the preferred width of a slice
@@ -97,6 +139,10 @@ struct Kernels {
   void (*forward_few)(const FewForward<T>&);
   // db[rows] = sum over samples of dz, slices of [.. x segment] a_segment apart, `count` samples in all.
   void (*row_sums)(T* db, const T* dz, int rows, int count, int segment, ptrdiff_t dz_segment);
+  // mean and variance (over count) of each row, slices as in row_sums; sum of a * (b - minus) of each row.
+  void (*row_moments)(T* mean, T* variance, const T* x, int rows, int count, int segment, ptrdiff_t x_segment);
+  void (*row_dots)(T* out, const T* a, ptrdiff_t a_segment, const T* b, ptrdiff_t b_segment, const T* minus, int rows,
+                   int count, int segment);
   // rows of x (picked by order where given) -> columns[features x stride], and -> panels where given.
   void (*gather)(T* columns, T* panels, const T* x, const int64_t* order, int features, int count, int width,
                  ptrdiff_t stride, ptrdiff_t panel_size);
@@ -104,6 +150,9 @@ struct Kernels {
   void (*to_panels)(T* panels, const T* columns, int features, int count, ptrdiff_t stride, ptrdiff_t panel_size);
   // columns[features x stride] -> rows[count x features].
   void (*scatter)(T* rows, const T* columns, int features, int count, ptrdiff_t stride);
+  SliceKernels<T> slices;
+  // words[4][width] of counters (first + i, group, low, high) under the key: what the noises are made of.
+  void (*random_words)(uint32_t* words, uint32_t first, uint32_t group, const NoiseSource& source, int width);
   ActivationKernels<T> activations[static_cast<int>(Activation::count)];
   void (*losses[static_cast<int>(Loss::count)])(const LossArguments<T>&);
   void (*optimizers[static_cast<int>(Optimizer::count)])(const UpdateArguments<T>&);

@@ -6,6 +6,8 @@
 #include "kernels/few.h"
 #include "kernels/gemm.h"
 #include "kernels/loss.h"
+#include "kernels/noise.h"
+#include "kernels/norm.h"
 #include "kernels/optim.h"
 #include "kernels/simd.h"
 #include "kernels/table.h"
@@ -19,6 +21,13 @@ constexpr Kernels<T> kernels() {
   k.product = product<T>;
   k.forward_few = forward_few<T>;
   k.row_sums = row_sums<T>;
+  k.row_moments = row_moments<T>;
+  k.row_dots = row_dots<T>;
+  k.slices = {add<T>, multiply<T>, affine<T>, blend<T>, normalize<T>, normalize_backward<T>, {}};
+#define BPN_ROW(name) k.slices.noises[static_cast<int>(Noise::name)] = name##_noise<T>;
+  BPN_NOISES(BPN_ROW)
+#undef BPN_ROW
+  k.random_words = random_words;
   k.gather = gather<T>;
   k.to_panels = to_panels<T>;
   k.scatter = scatter<T>;

@@ -57,6 +57,12 @@ void Dense<T>::backward(const SliceCall<T>& call) const {
 }
 
 template <class T>
+Ranges Dense<T>::ranges(int first, int rows) const {
+  const std::size_t inputs = this->inputs(), outputs = this->outputs(), from = first, n = rows;
+  return {{{from * inputs, n * inputs}, {outputs * inputs + from, bias_ ? n : 0}}};
+}
+
+template <class T>
 void Dense<T>::gradient(const RowsCall<T>& call) const {
   Product<T> p{};
   p.c_row = this->inputs();
@@ -65,12 +71,12 @@ void Dense<T>::gradient(const RowsCall<T>& call) const {
   p.b_k = call.kernels->panel;
   p.rows = call.rows, p.k = call.count;
   for (int i = 0; i < this->inputs(); i += call.kernels->panel) {
-    p.c = call.weight_gradient + i;
+    p.c = call.gradient[0] + i;
     p.b = call.x_panels + i / call.kernels->panel * call.panel_size;
     p.columns = std::min(call.kernels->panel, this->inputs() - i);
     call.kernels->product(p);
   }
-  if (bias_) call.kernels->row_sums(call.bias_gradient, p.a, call.rows, call.count, call.stride, call.dz_slice);
+  if (bias_) call.kernels->row_sums(call.gradient[1], p.a, call.rows, call.count, call.stride, call.dz_slice);
 }
 
 template class Dense<float>;

@@ -9,7 +9,8 @@ namespace bpnative {
 template <class T>
 class Dense final : public Layer<T> {
  public:
-  Dense(int inputs, int outputs, bool bias, Applied applied) : Layer<T>(inputs, outputs, applied), bias_(bias) {}
+  Dense(int inputs, int outputs, bool bias, Applied applied, Restraints restraints = {})
+      : Layer<T>(inputs, outputs, applied), bias_(bias), restraints_(restraints) {}
 
   std::vector<TensorShape> tensors() const override;
   void forward(const SliceCall<T>& call) const override;
@@ -18,12 +19,19 @@ class Dense final : public Layer<T> {
   void forward_rows(const RowsForward<T>& call) const override;
   int gradient_rows() const override { return this->outputs(); }
   int row_size() const override { return this->inputs(); }
-  bool has_bias() const override { return bias_; }
+  bool reads_panels() const override { return true; }
+  Ranges ranges(int first, int rows) const override;
   void gradient(const RowsCall<T>& call) const override;
+  Restraints restraints() const override { return restraints_; }
+  bool set_l2(double l2) override {
+    restraints_.l2 = l2;
+    return true;
+  }
   double cost() const override { return static_cast<double>(this->inputs()) * this->outputs(); }
 
  private:
   bool bias_;
+  Restraints restraints_;
 };
 
 }  // namespace bpnative

@@ -21,11 +21,15 @@ Activation activation_of(const std::string& name);  // an unknown name fails wit
 Loss loss_of(const std::string& name);
 Optimizer optimizer_of(const std::string& name);
 
-// What a specification says of a layer: numbers (flags as 0 and 1) and names.
+// What a specification says of a layer: numbers (flags as 0 and 1), names and lists of numbers; and which slots it
+// reads, slot 0 being the network's input and slot i + 1 the output of layer i (none named: what the layer before
+// gave).
 struct LayerSettings {
   std::string kind;
   std::map<std::string, double> numbers;
   std::map<std::string, std::string> names;
+  std::map<std::string, std::vector<double>> lists;
+  std::vector<int> sources;
 
   double number(const std::string& key, double otherwise) const;
   std::string name(const std::string& key, const std::string& otherwise) const;

@@ -4,26 +4,13 @@
 #include "train/engine.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.h"
+#include "nn/pass.h"
+#include "nn/restraint.h"
 
 namespace bpnative {
-namespace {
-
-const void* this_thread() {  // an address of its own for every thread
-  thread_local char here;
-  return &here;
-}
-
-}  // namespace
-
-template <class T>
-struct Engine<T>::Pass {
-  const Samples<T>* samples;
-  std::int64_t begin;  // of the batch, in the order
-  int count;           // samples of the batch
-  T* outputs;          // of the whole run, or null
-};
 
 template <class T>
 Engine<T>::Engine(Network<T>& network, std::optional<Loss> loss)
@@ -45,6 +32,8 @@ void Engine<T>::plan(int batch, std::int64_t at_most, Purpose purpose) {
   batch_memory_ = Buffer<T>(made.batch_memory);
   scratch_ = Buffer<T>(made.scratch * made.threads);
   losses_ = Buffer<double>(purpose == Purpose::predict ? 0 : batch);
+  penalties_ = Buffer<double>(made.penalty_rows);
+  squares_ = Buffer<double>(made.chunks.size());
   plan_ = std::move(made);
   planned_threads_ = threads;
   planned_revision_ = network_.revision();
@@ -57,31 +46,64 @@ T* Engine<T>::gradient(int slot, int slice) {
 }
 
 template <class T>
-void Engine<T>::forward_slice(const Pass& pass, T* space, int slice) {
-  const int first = slice * plan_.stride, count = std::min(plan_.stride, pass.count - first);
-  const int width = round_up(count, kSampleBlock), last = network_.size() - 1;
+T* Engine<T>::kept(T* space, int layer, int slice) {
+  if (plan_.kept[layer] == Plan::kNone) return nullptr;
+  if (!plan_.training()) return space + plan_.kept[layer];
+  return batch_memory_.data() + plan_.kept[layer] +
+         static_cast<std::size_t>(network_.layer(layer).kept()) * plan_.stride * slice;
+}
+
+// ---- phase one: slices ---------------------------------------------------------------------------------------------
+template <class T>
+SliceCall<T> Engine<T>::slice_call(const Pass& pass, int slice) const {
+  SliceCall<T> call{};
+  call.kernels = &kernels_;
+  call.stride = plan_.stride;
+  call.first = slice * plan_.stride, call.batch = pass.count;
+  call.width = round_up(std::min(plan_.stride, pass.count - call.first), kSampleBlock);
+  call.noise = {network_.noise_seed, static_cast<std::uint64_t>(pass.step), 0};
+  return call;
+}
+
+template <class T>
+void Engine<T>::set_layer(SliceCall<T>& call, T* space, int layer, int slice) {
+  call.parameters = network_.parameters().data() + network_.offset(layer);
+  call.statistics = network_.statistics().data() + network_.statistics_offset(layer);
+  call.reduced = reduced(layer);
+  call.training = plan_.training() && (!network_.layer(layer).whole_batch() || network_.learns(layer));
+  call.kept = kept(space, layer, slice);
+  call.noise.layer = static_cast<std::uint32_t>(layer);
+  call.x = space + plan_.value[network_.source(layer)];
+}
+
+// Layers from `from` up to `to`; the first of them gathers the slice's rows.
+template <class T>
+void Engine<T>::forward_slice(const Pass& pass, T* space, int slice, int from, int to) {
+  SliceCall<T> call = slice_call(pass, slice);
+  const int count = std::min(plan_.stride, pass.count - call.first), last = network_.size() - 1;
   const std::ptrdiff_t panel_size = static_cast<std::ptrdiff_t>(plan_.batch) * kernels_.panel;
   const auto panels = [&](int slot) {
     return plan_.panels[slot] == Plan::kNone
                ? nullptr
-               : batch_memory_.data() + plan_.panels[slot] + static_cast<std::size_t>(first) * kernels_.panel;
+               : batch_memory_.data() + plan_.panels[slot] + static_cast<std::size_t>(call.first) * kernels_.panel;
   };
-  const Samples<T>& samples = *pass.samples;
-  const std::int64_t start = pass.begin + first;
-  kernels_.gather(space + plan_.value[0], panels(0), samples.order ? samples.x : samples.x + start * network_.inputs(),
-                  samples.order ? samples.order + start : nullptr, network_.inputs(), count, width, plan_.stride,
-                  panel_size);
-
-  SliceCall<T> call{};
-  call.kernels = &kernels_;
-  call.width = width, call.stride = plan_.stride;
-  for (int i = 0; i <= last; ++i) {
-    call.parameters = network_.parameters().data() + network_.offset(i);
-    call.x = space + plan_.value[i];
+  if (from == 0) {
+    const Samples<T>& samples = *pass.samples;
+    const std::int64_t start = pass.begin + call.first;
+    kernels_.gather(space + plan_.value[0], panels(0),
+                    samples.order ? samples.x : samples.x + start * network_.inputs(),
+                    samples.order ? samples.order + start : nullptr, network_.inputs(), count, call.width, plan_.stride,
+                    panel_size);
+  }
+  for (int i = from; i < to; ++i) {
+    const Layer<T>& layer = network_.layer(i);
+    if (!plan_.training() && layer.only_training()) continue;  // y is x, and lies where x lies
+    set_layer(call, space, i, slice);
+    call.second = network_.second(i) < 0 ? nullptr : space + plan_.value[network_.second(i)];
     call.y = space + plan_.value[i + 1];
     call.slope = plan_.slope[i + 1] == Plan::kNone ? nullptr : space + plan_.slope[i + 1];
-    call.applied = i == last && loss_ && loss_->fused() ? Applied{} : network_.layer(i).applied();
-    network_.layer(i).forward(call);
+    call.applied = i == last && loss_ && loss_->fused() ? Applied{} : layer.applied();
+    layer.forward(call);
     if (T* out = panels(i + 1)) kernels_.to_panels(out, call.y, network_.width(i + 1), count, plan_.stride, panel_size);
   }
 }
@@ -94,9 +116,34 @@ void Engine<T>::loss_slice(const Pass& pass, T* space, int slice) {
   const std::ptrdiff_t stride = plan_.stride;
   const LossSpace<T> own{rows, rows + outputs * stride, rows + (outputs + 1) * stride, rows + (outputs + 2) * stride};
   T* dz = plan_.gradient[last] == Plan::kNone ? space + plan_.loss_gradient : gradient(last, slice);
-  loss_->evaluate(kernels_, own, *pass.samples, pass.begin, first, count, pass.count, space + plan_.value[last],
+  loss_->evaluate(kernels_, own, *pass.samples, pass.begin, first, count, pass.total, space + plan_.value[last],
                   plan_.gradient[last] == Plan::kNone ? nullptr : saved(space, last), dz, losses_.data() + first,
                   outputs, round_up(count, kSampleBlock), plan_.stride);
+}
+
+// Layers from `from` down to `to`, each to the slots it reads, as far as these need a gradient.
+template <class T>
+void Engine<T>::backward_slice(const Pass& pass, T* space, int slice, int from, int to) {
+  SliceCall<T> call = slice_call(pass, slice);
+  for (int i = from; i >= to; --i) {
+    if (!plan_.backward[i]) continue;
+    set_layer(call, space, i, slice);
+    call.dz = gradient(i + 1, slice);
+    for (int k = 0; k < 2; ++k) {
+      const int slot = k == 0 ? network_.source(i) : network_.second(i);
+      if (slot < 0 || plan_.gradient[slot] == Plan::kNone) continue;
+      const Write write = plan_.writes[i][k];
+      call.saved = saved(space, slot);
+      call.applied = write.first && write.last ? network_.applied(slot) : Applied{};
+      call.dx = write.first ? gradient(slot, slice) : space + plan_.shared;
+      network_.layer(i).backward(call);
+      if (write.first) continue;
+      T* sum = gradient(slot, slice);
+      kernels_.slices.add(sum, sum, call.dx, network_.width(slot), call.width, call.stride);
+      call.applied = write.last ? network_.applied(slot) : Applied{};
+      apply_derivative(call, sum, network_.width(slot));
+    }
+  }
 }
 
 template <class T>
@@ -105,209 +152,179 @@ void Engine<T>::output_slice(const Pass& pass, T* space, int slice) {
   const int first = slice * plan_.stride, count = std::min(plan_.stride, pass.count - first);
   const int last = network_.size(), outputs = network_.outputs();
   T* y = space + plan_.value[last];
-  const Applied applied = network_.layer(last - 1).applied();
+  const Applied applied = network_.applied(last);
   if (loss_ && loss_->fused())
     kernels_.activations[static_cast<int>(applied.activation)].forward(y, y, outputs, round_up(count, kSampleBlock),
                                                                        plan_.stride, static_cast<T>(applied.parameter));
   kernels_.scatter(pass.outputs + (pass.begin + first) * outputs, y, outputs, count, plan_.stride);
 }
 
+// ---- phases between, where a layer needs the whole batch ------------------------------------------------------------
 template <class T>
-void Engine<T>::backward_slice(const Pass& pass, const T* space, int slice) {
-  const int first = slice * plan_.stride, count = std::min(plan_.stride, pass.count - first);
-  SliceCall<T> call{};
-  call.kernels = &kernels_;
-  call.width = round_up(count, kSampleBlock), call.stride = plan_.stride;
-  for (int i = network_.size() - 1; i >= plan_.first_backward && plan_.gradient[i] != Plan::kNone; --i) {
-    call.parameters = network_.parameters().data() + network_.offset(i);
-    call.saved = saved(space, i);
-    call.applied = i > 0 ? network_.layer(i - 1).applied() : Applied{};
-    call.dz = gradient(i + 1, slice);
-    call.dx = gradient(i, slice);
-    network_.layer(i).backward(call);
+void Engine<T>::reduce(Team& team, const Pass& pass, int layer, bool backward) {
+  constexpr int kFeatures = 16;
+  const int slot = network_.source(layer), features = network_.width(slot);
+  team.run(divide_up(features, kFeatures), [&](int, int task) {
+    ReduceCall<T> call{};
+    call.kernels = &kernels_;
+    call.parameters = network_.parameters().data() + network_.offset(layer);
+    call.first = task * kFeatures, call.rows = std::min(kFeatures, features - call.first);
+    call.count = pass.count, call.stride = plan_.stride;
+    call.x = workspaces_.data() + plan_.value[slot], call.x_slice = static_cast<std::ptrdiff_t>(plan_.workspace);
+    call.reduced = reduced(layer);
+    call.statistics = pass.moves ? network_.statistics().data() + network_.statistics_offset(layer) : nullptr;
+    if (!backward) return network_.layer(layer).reduce(call);
+    call.dz = gradient(layer + 1, 0);
+    call.dz_slice = static_cast<std::ptrdiff_t>(network_.width(layer + 1)) * plan_.stride;
+    network_.layer(layer).reduce_backward(call);
+  });
+}
+
+// Forward up to the last layer that needs the whole batch; returns where to go on.
+template <class T>
+int Engine<T>::forward_breaks(Team& team, const Pass& pass) {
+  int from = 0;
+  for (const int to : plan_.breaks) {
+    team.run(divide_up(pass.count, plan_.stride),
+             [&](int worker, int slice) { forward_slice(pass, workspace(worker, slice), slice, from, to); });
+    reduce(team, pass, to, false);
+    from = to;
   }
+  return from;
 }
 
 template <class T>
-void Engine<T>::row_task(const Pass& pass, int worker, const RowTask& task, OptimizerState<T>* optimizer) {
+void Engine<T>::backward_breaks(Team& team, const Pass& pass) {
+  for (std::size_t i = plan_.breaks.size(); i-- > 0;) {
+    reduce(team, pass, plan_.breaks[i], true);
+    team.run(divide_up(pass.count, plan_.stride), [&](int worker, int slice) {
+      backward_slice(pass, workspace(worker, slice), slice, plan_.breaks[i], i > 0 ? plan_.breaks[i - 1] + 1 : 0);
+    });
+  }
+}
+
+// ---- phase two: rows of weights ------------------------------------------------------------------------------------
+template <class T>
+void Engine<T>::update_range(OptimizerState<T>& optimizer, const RowTask& task, int which, T* gradient, double factor,
+                             double clip_value) {
   const Layer<T>& layer = network_.layer(task.layer);
-  const std::size_t row_size = layer.row_size(), weights = row_size * layer.gradient_rows();
-  const std::size_t weight_at = network_.offset(task.layer) + task.first * row_size;
-  const std::size_t bias_at = network_.offset(task.layer) + weights + task.first;
+  const Range range = layer.ranges(task.first, task.rows).of[which];
+  const std::size_t at = network_.offset(task.layer) + range.offset;
+  T* weight = network_.parameters().data() + at;
+  if (factor != 1 || clip_value > 0) scale_and_clip(gradient, range.size, factor, clip_value);
+  if (range.size > 0) optimizer.update(kernels_, weight, gradient, at, range.size);
+  if (which == 0 && layer.restraints().longest > 0)
+    limit_rows(weight, task.rows, range.size / task.rows, layer.restraints().longest);
+}
+
+template <class T>
+void Engine<T>::row_task(const Pass& pass, int worker, const RowTask& task, OptimizerState<T>* optimizer,
+                         double clip_value) {
+  const Layer<T>& layer = network_.layer(task.layer);
+  const Ranges ranges = layer.ranges(task.first, task.rows);
+  const std::size_t at = network_.offset(task.layer);
   T* block = scratch_.data() + worker * plan_.scratch;
+  T* const whole[2] = {network_.gradients().data() + at + ranges.of[0].offset,
+                       network_.gradients().data() + at + ranges.of[1].offset};
+  const bool in_block = optimizer || pass.adds;
   RowsCall<T> call{};
   call.kernels = &kernels_;
   call.first = task.first, call.rows = task.rows, call.count = pass.count;
-  call.x_panels = batch_memory_.data() + plan_.panels[task.layer];
+  if (layer.reads_panels()) call.x_panels = batch_memory_.data() + plan_.panels[network_.source(task.layer)];
   call.panel_size = static_cast<std::ptrdiff_t>(plan_.batch) * kernels_.panel;
   call.dz = gradient(task.layer + 1, 0);
   call.stride = plan_.stride;
   call.dz_slice = static_cast<std::ptrdiff_t>(layer.outputs()) * plan_.stride;
-  call.weight_gradient = optimizer ? block : network_.gradients().data() + weight_at;
-  call.bias_gradient = optimizer ? block + task.rows * row_size : network_.gradients().data() + bias_at;
+  if (layer.kept() > 0) call.kept = batch_memory_.data() + plan_.kept[task.layer];
+  call.kept_slice = static_cast<std::ptrdiff_t>(layer.kept()) * plan_.stride;
+  call.reduced = reduced(task.layer);
+  call.gradient[0] = in_block ? block : whole[0];
+  call.gradient[1] = in_block ? block + ranges.of[0].size : whole[1];
   layer.gradient(call);
-  if (!optimizer) return;
-  T* parameters = network_.parameters().data();
-  optimizer->update(kernels_, parameters + weight_at, call.weight_gradient, weight_at, task.rows * row_size);
-  if (layer.has_bias()) optimizer->update(kernels_, parameters + bias_at, call.bias_gradient, bias_at, task.rows);
+  // A penalty counts once a step, and not where somebody else's loss is carried back.
+  if (pass.samples && !pass.adds && layer.restraints().penalty())
+    add_penalty(call.gradient[0], penalties_.data() + plan_.penalties[task.layer] + task.first,
+                network_.parameters().data() + at + ranges.of[0].offset, task.rows, ranges.of[0].size / task.rows,
+                layer.restraints());
+  for (int i = 0; i < 2; ++i) {
+    if (optimizer) update_range(*optimizer, task, i, call.gradient[i], 1, clip_value);
+    if (pass.adds) accumulate(whole[i], call.gradient[i], ranges.of[i].size);
+  }
 }
 
+// The update with the gradient as the network's buffer holds it, shortened first where it is too long (Pascanu, Mikolov
+// & Bengio 2013, with PyTorch's 1e-6).
 template <class T>
-void Engine<T>::train_batch(Team& team, const Pass& pass, OptimizerState<T>* optimizer) {
+void Engine<T>::apply(Team& team, OptimizerState<T>& optimizer, const StepSettings& settings) {
+  T* gradients = network_.gradients().data();
+  double factor = 1;
+  if (settings.clip_norm > 0) {
+    team.run(static_cast<int>(plan_.chunks.size()), [&](int, int i) {
+      squares_[i] = sum_of_squares(gradients + plan_.chunks[i].offset, plan_.chunks[i].size);
+    });
+    double sum = 0;
+    for (std::size_t i = 0; i < plan_.chunks.size(); ++i) sum += squares_[i];
+    factor = std::sqrt(sum) > settings.clip_norm ? settings.clip_norm / (std::sqrt(sum) + 1e-6) : 1;
+  }
+  team.run(static_cast<int>(plan_.rows.size()), [&](int, int i) {
+    const RowTask& task = plan_.rows[i];
+    const Ranges ranges = network_.layer(task.layer).ranges(task.first, task.rows);
+    for (int k = 0; k < 2; ++k)
+      update_range(optimizer, task, k, gradients + network_.offset(task.layer) + ranges.of[k].offset, factor,
+                   settings.clip_value);
+  });
+}
+
+// ---- a step --------------------------------------------------------------------------------------------------------
+template <class T>
+void Engine<T>::train_batch(Team& team, const Pass& pass, OptimizerState<T>* optimizer, double clip_value) {
+  const int last = network_.size(), from = forward_breaks(team, pass);
+  const int to = plan_.breaks.empty() ? 0 : plan_.breaks.back() + 1;
   team.run(divide_up(pass.count, plan_.stride), [&](int worker, int slice) {
-    T* space = workspace(worker);
-    forward_slice(pass, space, slice);
+    T* space = workspace(worker, slice);
+    forward_slice(pass, space, slice, from, last);
     loss_slice(pass, space, slice);
-    backward_slice(pass, space, slice);
+    backward_slice(pass, space, slice, last - 1, to);
     output_slice(pass, space, slice);
   });
+  backward_breaks(team, pass);
   const int* starts = team.threads() == plan_.threads ? plan_.row_starts.data() : nullptr;
   team.run(
-      static_cast<int>(plan_.rows.size()), [&](int worker, int i) { row_task(pass, worker, plan_.rows[i], optimizer); },
-      starts);
+      static_cast<int>(plan_.rows.size()),
+      [&](int worker, int i) { row_task(pass, worker, plan_.rows[i], optimizer, clip_value); }, starts);
 }
 
 template <class T>
-double Engine<T>::mean_loss(std::int64_t count) const {
+double Engine<T>::mean_loss(const Pass& pass) const {
   double sum = 0;  // in the order of the samples, whoever computed them
-  for (std::int64_t i = 0; i < count; ++i) sum += losses_[i];
-  return sum / static_cast<double>(count);
+  for (std::int64_t i = 0; i < pass.count; ++i) sum += losses_[i];
+  return sum / static_cast<double>(pass.total);
 }
 
 template <class T>
 void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, const Samples<T>& samples,
-                      const double* learning_rate, int batch_size) {
+                      const double* learning_rate, const StepSettings& settings) {
   // A run that ends within a minibatch goes on with the plan of the whole ones, and so do single steps of changing
   // sizes.
-  const int largest = static_cast<int>(std::min<std::int64_t>(batch_size, samples.count));
-  plan(largest, std::max<std::int64_t>(batch_size, std::int64_t{2} * largest), Purpose::train);
+  const std::int64_t batch = settings.batch_size, whole = batch * settings.accumulate;
+  const int largest = static_cast<int>(std::min<std::int64_t>(batch, samples.count));
+  plan(largest, std::max<std::int64_t>(batch, std::int64_t{2} * largest), Purpose::train);
   parallel_region(plan_.threads, [&](Team& team) {
-    for (std::int64_t begin = 0, step = 0; begin < samples.count; begin += batch_size, ++step) {
-      const Pass pass{&samples, begin, static_cast<int>(std::min<std::int64_t>(batch_size, samples.count - begin)),
-                      outputs};
+    for (std::int64_t begin = 0, step = 0; begin < samples.count; begin += whole, ++step) {
+      const std::int64_t end = std::min(begin + whole, samples.count);
       optimizer.begin_step(learning_rate[step]);
-      train_batch(team, pass, &optimizer);
-      losses[step] = mean_loss(pass.count);
+      losses[step] = 0;
+      for (std::int64_t at = begin, part = 0; at < end; at += batch, ++part) {
+        const int count = static_cast<int>(std::min(batch, end - at));
+        const Pass pass{&samples, at,  count, end - begin, outputs, optimizer.step_count * settings.accumulate + part,
+                        part > 0, true};
+        train_batch(team, pass, settings.whole_gradient() ? nullptr : &optimizer, settings.clip_value);
+        losses[step] += mean_loss(pass);
+      }
+      if (settings.whole_gradient()) apply(team, optimizer, settings);
+      for (int i = 0; i < plan_.penalty_rows; ++i) losses[step] += penalties_[i];
       ++network_.updates;
     }
-  });
-}
-
-template <class T>
-double Engine<T>::gradients(const Samples<T>& samples) {
-  const int count = static_cast<int>(samples.count);
-  plan(count, count, Purpose::train);
-  std::fill_n(network_.gradients().data(), network_.gradients().size(), T(0));  // frozen layers have none
-  const Pass pass{&samples, 0, count, nullptr};
-  parallel_region(plan_.threads, [&](Team& team) { train_batch(team, pass, nullptr); });
-  return mean_loss(pass.count);
-}
-
-template <class T>
-double Engine<T>::evaluate(T* outputs, const Samples<T>& samples) {
-  const int count = static_cast<int>(samples.count);
-  // The short block at the end of the data goes on with the plan of the whole ones.
-  plan(count, std::int64_t{4} * count, Purpose::evaluate);
-  const Pass pass{&samples, 0, count, outputs};
-  parallel_region(plan_.threads, [&](Team& team) {
-    team.run(divide_up(count, plan_.stride), [&](int worker, int slice) {
-      T* space = workspace(worker);
-      forward_slice(pass, space, slice);
-      loss_slice(pass, space, slice);
-      output_slice(pass, space, slice);
-    });
-  });
-  return mean_loss(pass.count);
-}
-
-template <class T>
-void Engine<T>::predict_few(T* outputs, const T* x, int count) {
-  plan(kSampleBlock, kSampleBlock, Purpose::predict);
-  const int last = network_.size() - 1;
-  for (int i = 0; i <= last; ++i) {
-    const T* from = i == 0 ? x : workspaces_.data() + plan_.value[i];
-    T* to = i == last ? outputs : workspaces_.data() + plan_.value[i + 1];
-    network_.layer(i).forward_rows({&kernels_, network_.parameters().data() + network_.offset(i), count, from, to});
-  }
-}
-
-template <class T>
-void Engine<T>::predict(T* outputs, const T* x, std::int64_t count) {
-  // A slice costs as much as sixteen samples; turning W for eight costs about as much.
-  bool rows_taken = count <= 8;
-  for (int i = 0; i < network_.size() && rows_taken; ++i) rows_taken = network_.layer(i).takes_rows();
-  if (rows_taken) return predict_few(outputs, x, static_cast<int>(count));
-  // Blocks bound the number of slices; the memory is two buffers a worker, whatever the count.
-  constexpr std::int64_t kBlock = 1 << 20;
-  for (std::int64_t begin = 0; begin < count; begin += kBlock) {
-    const int rows = static_cast<int>(std::min(kBlock, count - begin));
-    // Planned for the next power of two, so that predictions of changing sizes share a few plans.
-    int planned = kSampleBlock;
-    while (planned < rows) planned *= 2;
-    plan(planned, planned, Purpose::predict);
-    Samples<T> samples;
-    samples.x = x + begin * network_.inputs();
-    samples.count = rows;
-    const Pass pass{&samples, 0, rows, outputs + begin * network_.outputs()};
-    parallel_region(plan_.threads, [&](Team& team) {
-      team.run(divide_up(rows, plan_.stride), [&](int worker, int slice) {
-        forward_slice(pass, workspace(worker), slice);
-        output_slice(pass, workspace(worker), slice);
-      });
-    });
-  }
-}
-
-template <class T>
-void Engine<T>::forward(T* outputs, const T* x, int count, bool training) {
-  kept_ = 0;
-  if (!training) return predict(outputs, x, count);
-  plan(count, count, Purpose::keep);
-  Samples<T> samples;
-  samples.x = x;
-  samples.count = count;
-  const Pass pass{&samples, 0, count, outputs};
-  parallel_region(plan_.threads, [&](Team& team) {
-    team.run(plan_.slices, [&](int, int slice) {
-      forward_slice(pass, workspace(slice), slice);
-      output_slice(pass, workspace(slice), slice);
-    });
-  });
-  kept_ = count, kept_by_ = this_thread(), kept_after_ = network_.updates;
-}
-
-template <class T>
-void Engine<T>::backward(T* input_gradient, const T* output_gradient, int count) {
-  const bool holds = kept_ > 0 && plan_.batch >= kept_ && planned_revision_ == network_.revision();
-  if (!holds || kept_by_ != this_thread() || kept_after_ != network_.updates)
-    fail_value(
-        "backward needs a forward(x, training=True) by the same thread before it, with no other forward, update or "
-        "change of what is trainable in between");
-  if (count != kept_)
-    fail_value("backward got the gradient of " + std::to_string(count) + " rows, but forward had " +
-               std::to_string(kept_));
-  std::fill_n(network_.gradients().data(), network_.gradients().size(), T(0));
-  const int last = network_.size(), outputs = network_.outputs();
-  const Applied applied = network_.layer(last - 1).applied();
-  const Pass pass{nullptr, 0, count, nullptr};
-  parallel_region(plan_.threads, [&](Team& team) {
-    team.run(plan_.slices, [&](int, int slice) {
-      const int first = slice * plan_.stride, rows = std::min(plan_.stride, count - first);
-      const int width = round_up(rows, kSampleBlock);
-      T* space = workspace(slice);
-      T* dz = gradient(last, slice);
-      kernels_.gather(dz, nullptr, output_gradient + static_cast<std::ptrdiff_t>(first) * outputs, nullptr, outputs,
-                      rows, width, plan_.stride, 0);
-      if (applied.activation != Activation::linear)
-        kernels_.activations[static_cast<int>(applied.activation)].derivative(
-            dz, dz, saved(space, last), outputs, width, plan_.stride, static_cast<T>(applied.parameter));
-      backward_slice(pass, space, slice);
-      if (input_gradient)
-        kernels_.scatter(input_gradient + static_cast<std::ptrdiff_t>(first) * network_.inputs(), gradient(0, slice),
-                         network_.inputs(), rows, plan_.stride);
-    });
-    team.run(static_cast<int>(plan_.rows.size()),
-             [&](int worker, int i) { row_task(pass, worker, plan_.rows[i], nullptr); });
   });
 }
 

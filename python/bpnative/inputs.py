@@ -1,0 +1,102 @@
+"""Raw inputs: fitting `Normalize` to data, and checking the codes that `Embedding` looks up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .layers_embedding import Embedding
+from .layers_plain import Normalize
+
+if TYPE_CHECKING:
+    from .layer_views import Layer
+
+Array = npt.NDArray[Any]
+
+BLOCK = 2**18  # numbers looked at at once
+
+
+def codes_of(layers: tuple[Layer, ...]) -> dict[int, int]:
+    """The number of codes of each column that a network looks up in tables.
+
+    Example:
+        >>> import bpnative as bp
+        >>> codes_of(bp.Network([bp.Embedding({1: 3})], input_size=2).layers)
+        {1: 3}
+    """
+    for layer in layers:
+        if isinstance(layer.specification, Embedding):
+            return layer.specification.codes
+    return {}
+
+
+def check_codes(x: Array, codes: Mapping[int, int], what: str = "X") -> None:
+    """Each column of codes holds whole numbers from 0 to its number of codes less one.
+
+    Raises:
+        ValueError: One does not; the first such row and column are named.
+
+    Example:
+        >>> check_codes(np.array([[0.5, 2.0]]), {1: 3})
+    """
+    for column, count in codes.items():
+        values = x[:, column]
+        with np.errstate(invalid="ignore"):
+            wrong = np.flatnonzero(~((values >= 0) & (values < count) & (values == np.floor(values))))
+        if len(wrong):
+            raise ValueError(
+                f"expected codes 0 to {count - 1} in column {column} of {what} (Embedding), got {values[wrong[0]]} in "
+                f"row {wrong[0]}: give unknown categories a code of their own"
+            )
+
+
+def adapt(layer: Layer, x: Array, excluded: Mapping[int, int] | None = None) -> None:
+    """Set mean and scale of a `Normalize` layer to those of the data, in float64, in two passes over blocks of rows.
+
+    Raises:
+        TypeError: It is another layer.
+        ValueError: x has another number of columns, or no rows.
+
+    Example:
+        >>> import bpnative as bp
+        >>> layer = bp.Network([bp.Normalize()], input_size=1).layers[0]
+        >>> adapt(layer, np.array([[1.0], [3.0]]))
+        >>> layer.statistics["mean"].tolist(), layer.statistics["scale"].tolist()
+        ([2.0], [1.0])
+    """
+    if not isinstance(layer.specification, Normalize):
+        raise TypeError(f"expected a Normalize layer to adapt, got {layer.specification!r}")
+    if x.ndim != 2 or x.shape[1] != layer.input_size or len(x) == 0:
+        raise ValueError(f"expected X with {layer.input_size} columns and at least one row, got shape {x.shape}")
+    step = max(1, BLOCK // x.shape[1])
+    starts = range(0, len(x), step)
+    mean = sum(x[start : start + step].sum(axis=0, dtype=np.float64) for start in starts) / len(x)
+    square = sum(np.square(x[start : start + step] - mean).sum(axis=0) for start in starts) / len(x)
+    deviation = np.sqrt(square)
+    # A constant column's deviation is rounding, not spread.
+    constant = deviation <= 16 * np.finfo(np.float64).eps * np.maximum(1, np.abs(mean))
+    scale = 1 / np.where(constant, 1.0, deviation)
+    for column in excluded or {}:
+        mean[column], scale[column] = 0.0, 1.0
+    layer.statistics["mean"][...] = mean
+    layer.statistics["scale"][...] = scale
+
+
+def adapt_first(layers: tuple[Layer, ...], x: Array) -> None:
+    """Fit a network's `Normalize` to the data of its first fit; one that was fitted before stays.
+
+    Example:
+        >>> import bpnative as bp
+        >>> net = bp.Network([bp.Normalize()], input_size=1)
+        >>> adapt_first(net.layers, np.array([[1.0], [5.0]]))
+        >>> net.predict([[5.0]]).tolist()
+        [[1.0]]
+    """
+    first = layers[0]
+    if isinstance(first.specification, Normalize):
+        fitted = np.any(first.statistics["mean"] != 0) or np.any(first.statistics["scale"] != 1)
+        if not fitted:
+            adapt(first, x, codes_of(layers))
