@@ -34,13 +34,18 @@ class Activation:
     backward: Callable[[Array, Array, float], Array]  # dz = backward(dy, z, slope)
     mixes_row: bool = False  # an output depends on the whole row of z
     from_output: bool = True  # f'(z) follows from f(z)
+    corners: tuple[float, ...] = ()  # where f' jumps, f being made of straight pieces
 
 
 def elementwise(
-    value: Callable[[Array, float], Array], derivative: Callable[[Array, float], Array], *, from_output: bool = True
+    value: Callable[[Array, float], Array],
+    derivative: Callable[[Array, float], Array],
+    *,
+    from_output: bool = True,
+    corners: tuple[float, ...] = (),
 ) -> Activation:
     """Make an activation of a function of one number and its derivative."""
-    return Activation(value, lambda dy, z, slope: dy * derivative(z, slope), from_output=from_output)
+    return Activation(value, lambda dy, z, slope: dy * derivative(z, slope), from_output=from_output, corners=corners)
 
 
 def above_zero(z: Array, then: Array | float, otherwise: Array | float) -> Array:
@@ -101,10 +106,87 @@ def normal_density(z: Array) -> Array:
         return np.exp(-short * short / 2) * np.exp(-(z - short) * (z + short) / 2) / np.sqrt(2 * np.pi)
 
 
+def extended(z: Array) -> Array:
+    """Return z with the longest mantissa NumPy has: e^t of a rounded t errs by t times that rounding."""
+    return z.astype(np.clongdouble if np.iscomplexobj(z) else np.longdouble)
+
+
+def logistic_weight(z: Array, inner: Array) -> Array:
+    """Return z / (1 + e^-inner), by e^-|inner|; z is multiplied first, which the tail of a negative inner survives."""
+    decay = np.exp(-magnitude(inner))
+    return np.where(inner.real < 0, z * decay, z) / (1.0 + decay)
+
+
+def gelu_tanh(z: Array) -> Array:
+    """Return z (1 + tanh u) / 2 = z / (1 + e^-2u) with u = sqrt(2/pi) (z + 0.044715 z^3)."""
+    wide = extended(z)
+    return logistic_weight(wide, 2 * gelu_tanh_inner(wide)).astype(z.dtype)
+
+
+def gelu_tanh_inner(z: Array) -> Array:
+    """u; 0.044715 and pi in all their digits."""
+    pi = np.arctan(np.longdouble(1)) * 4
+    return np.sqrt(2 / pi) * (z + np.longdouble(44715) / 1000000 * z**3)
+
+
+def gelu_tanh_derivative(z: Array) -> Array:
+    """(1 + tanh u) / 2 + z / 2 (1 - tanh^2 u) u'."""
+    wide = extended(z)
+    inner = gelu_tanh_inner(wide)
+    rise = np.sqrt(np.longdouble(2) / (np.arctan(np.longdouble(1)) * 4)) * (1 + 3 * 0.044715 * wide**2)
+    return (sigmoid(2 * inner) + 2 * rise * wide * sigmoid(2 * inner) * sigmoid(-2 * inner)).astype(z.dtype)
+
+
+def softplus(z: Array, beta: float = 1.0) -> Array:
+    """log(1 + e^(beta z)) / beta = max(z, 0) + log(1 + e^-|beta z|) / beta."""
+    wide = extended(z) * beta
+    return ((above_zero(wide, wide, 0.0) + np.log1p(np.exp(-magnitude(wide)))) / beta).astype(z.dtype)
+
+
+def mish(z: Array) -> Array:
+    """Return z tanh(softplus z), with e = e^-|z|: tanh(log(1 + e^z)) is e^z (e^z + 2) / (e^z (e^z + 2) + 2)."""
+    e = np.exp(-magnitude(z))
+    below, above = z * e * (e + 2) / (e * (e + 2) + 2), z * (1 + 2 * e) / (1 + 2 * e + 2 * e * e)
+    return np.where(z.real < 0, below, above)
+
+
+def mish_derivative(z: Array) -> Array:
+    """tanh(s) + z (1 - tanh^2 s) sigmoid(z) with s = softplus(z)."""
+    bent = np.tanh(softplus(z))
+    return bent + z * (1 - bent * bent) * sigmoid(z)
+
+
+def exponential_unit(z: Array, alpha: float, stretch: float = 1.0) -> Array:
+    """Return z where it is above 0, else alpha (e^(z / stretch) - 1)."""
+    return above_zero(z, z, alpha * np.expm1(above_zero(z, 0.0, z) / stretch))
+
+
+def exponential_unit_derivative(z: Array, alpha: float, stretch: float = 1.0) -> Array:
+    """Return 1 where z is above 0, else alpha / stretch e^(z / stretch)."""
+    return above_zero(z, 1.0, alpha / stretch * np.exp(above_zero(z, 0.0, z) / stretch))
+
+
+def between(z: Array, low: float, high: float, inside: Array | float, below: float, above: float) -> Array:
+    """Choose ``inside`` where low < z < high; a NaN takes it too."""
+    return np.where(z.real <= low, below, np.where(z.real >= high, above, inside))
+
+
+def log_softmax(z: Array) -> Array:
+    """z_k - log(sum_j e^z_j) along a row, the largest z taken off both."""
+    if not z.size:  # a row without outputs has no logarithm of its sum
+        return z
+    below = z - largest(z)
+    return below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
+
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848, 1.0507009873554804934  # Klambauer et al. 2017, equation 14
+
 ACTIVATIONS: dict[str, Activation] = {
     "linear": elementwise(lambda z, slope: z, lambda z, slope: np.ones_like(z)),
-    "relu": elementwise(lambda z, slope: above_zero(z, z, 0.0), lambda z, slope: above_zero(z, 1.0, 0.0)),
-    "leaky_relu": elementwise(lambda z, slope: above_zero(z, z, slope * z), lambda z, slope: above_zero(z, 1.0, slope)),
+    "relu": elementwise(lambda z, slope: above_zero(z, z, 0.0), lambda z, slope: above_zero(z, 1.0, 0.0), corners=(0,)),
+    "leaky_relu": elementwise(
+        lambda z, slope: above_zero(z, z, slope * z), lambda z, slope: above_zero(z, 1.0, slope), corners=(0,)
+    ),
     "tanh": elementwise(lambda z, slope: np.tanh(z), lambda z, slope: 1.0 - np.tanh(z) ** 2),
     "sigmoid": elementwise(lambda z, slope: sigmoid(z), lambda z, slope: sigmoid(z) * sigmoid(-z)),
     "softmax": Activation(lambda z, slope: softmax(z), lambda dy, z, slope: softmax_backward(dy, z), mixes_row=True),
@@ -112,5 +194,44 @@ ACTIVATIONS: dict[str, Activation] = {
         lambda z, slope: z * normal_distribution(z),
         lambda z, slope: normal_distribution(z) + z * normal_density(z),
         from_output=False,
+    ),
+    "gelu_tanh": elementwise(
+        lambda z, slope: gelu_tanh(z), lambda z, slope: gelu_tanh_derivative(z), from_output=False
+    ),
+    "silu": elementwise(
+        lambda z, slope: logistic_weight(z, z),
+        lambda z, slope: sigmoid(z) + z * sigmoid(z) * sigmoid(-z),
+        from_output=False,
+    ),
+    "mish": elementwise(lambda z, slope: mish(z), lambda z, slope: mish_derivative(z), from_output=False),
+    "softplus": elementwise(softplus, lambda z, beta: sigmoid(extended(z) * beta).astype(z.dtype), from_output=False),
+    "softsign": elementwise(
+        lambda z, slope: z / (1 + magnitude(z)), lambda z, slope: 1 / (1 + magnitude(z)) ** 2, from_output=False
+    ),
+    "elu": elementwise(exponential_unit, exponential_unit_derivative),
+    "selu": elementwise(
+        lambda z, slope: SELU_SCALE * exponential_unit(z, SELU_ALPHA),
+        lambda z, slope: SELU_SCALE * exponential_unit_derivative(z, SELU_ALPHA),
+    ),
+    "celu": elementwise(
+        lambda z, alpha: exponential_unit(z, alpha, alpha),
+        lambda z, alpha: exponential_unit_derivative(z, alpha, alpha),
+    ),
+    "relu6": elementwise(
+        lambda z, slope: between(z, 0, 6, z, 0, 6), lambda z, slope: between(z, 0, 6, 1.0, 0, 0), corners=(0, 6)
+    ),
+    "hard_tanh": elementwise(
+        lambda z, slope: between(z, -1, 1, z, -1, 1), lambda z, slope: between(z, -1, 1, 1.0, 0, 0), corners=(-1, 1)
+    ),
+    "hard_sigmoid": elementwise(
+        lambda z, slope: between(z, -3, 3, (z + 3) / 6, 0, 1),
+        lambda z, slope: between(z, -3, 3, 1 / 6, 0, 0),
+        corners=(-3, 3),
+    ),
+    "exponential": elementwise(lambda z, slope: np.exp(z), lambda z, slope: np.exp(z)),
+    "log_softmax": Activation(
+        lambda z, slope: log_softmax(z),
+        lambda dy, z, slope: dy - softmax(z) * dy.sum(axis=-1, keepdims=True),
+        mixes_row=True,
     ),
 }

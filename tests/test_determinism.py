@@ -22,6 +22,7 @@ OPTIMIZERS = {
     "sgd": bp.SGD(learning_rate=0.05),
     "nesterov": bp.SGD(learning_rate=0.05, momentum=0.9, nesterov=True),
     "adam": bp.Adam(learning_rate=0.01),
+    "nadam": bp.NAdam(learning_rate=0.01, weight_decay=0.01),
 }
 # widths, batch size: slices fewer than threads, a wide layer, a tail of a batch, one sample a step, a narrow output
 NETWORKS = {
@@ -79,7 +80,7 @@ def train(sizes: tuple[int, ...], batch: int, loss: str, optimizer: str, dtype: 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_any_number_of_threads_gives_the_same_bits(name: str, optimizer: str, dtype: str) -> None:
     sizes, batch = NETWORKS[name]
-    loss = {"sgd": "mse", "nesterov": "binary_cross_entropy", "adam": "cross_entropy"}[optimizer]
+    loss = {"sgd": "mse", "nesterov": "binary_cross_entropy", "adam": "cross_entropy", "nadam": "mse"}[optimizer]
     results = []
     for threads in THREADS:
         bp.set_num_threads(threads)

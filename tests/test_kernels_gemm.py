@@ -71,7 +71,7 @@ def test_dense_forward(name: str, isa: str, dtype: str) -> None:
         if activation.mixes_row and rounding.size:
             rounding = np.broadcast_to(rounding.max(axis=-1, keepdims=True), y.shape)
         # The activation's own rounding: a few units of its value; softmax divides by a sum of as many terms as outputs.
-        own = (8 + (shape[2] if activation.mixes_row else 0)) * np.abs(y)
+        own = (8 + (shape[2] if activation.mixes_row else 0)) * (np.abs(y) + (name == "log_softmax"))
         assert_close(out, y, slope_around(activation, z, eps * rounding) * rounding + own, 1, f"{name} {shape}")
 
 
@@ -107,7 +107,11 @@ def test_dense_backward(name: str, isa: str, dtype: str) -> None:
             assert_close(db, db64, np.abs(dz64).sum(axis=0), rows + 1, f"db of {what}")
         if wants_dx:
             sizes = np.abs(dz64) @ np.abs(weight64)
-            if activation.mixes_row and sizes.size:
+            if name == "exponential":  # whose derivative is x itself
+                sizes = sizes * x64
+            elif name == "log_softmax" and sizes.size:
+                sizes = sizes + np.exp(x64) * (1 + np.abs(x64)) * sizes.sum(axis=-1, keepdims=True)
+            elif activation.mixes_row and sizes.size:
                 sizes = np.abs(x64) * (sizes + (np.abs(x64) * sizes).sum(axis=-1, keepdims=True))
             scale = (outputs + 8 + (inputs if activation.mixes_row else 0)) * sizes
             assert_close(dx, activation.backward(dy, before, SLOPE), scale, 1, f"dx of {what}")

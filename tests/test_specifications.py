@@ -14,12 +14,16 @@ import bpnative as bp
 from bpnative import _bpnative as native
 from bpnative.names import unknown_name
 from bpnative.specification import Specification, check_count, check_flag, check_number
+from optimizer_cases import OPTIMIZERS
 
 EXAMPLES: list[Specification] = [
     *(kind() for kind in bp.activations.ACTIVATIONS.values()),
     *(kind() for kind in bp.initializers.INITIALIZERS.values()),
     *(kind() for kind in bp.losses.LOSSES.values()),
     *(kind() for kind in bp.optimizers.OPTIMIZERS.values()),
+    bp.activations.ELU(alpha=0.5),
+    bp.activations.CELU(alpha=2.0),
+    bp.activations.Softplus(beta=3.0),
     bp.Dense(3),
     bp.Dense(256, activation="relu", bias=False, trainable=False),
     bp.Dense(2, activation=bp.activations.LeakyReLU(0.25), weight_initializer="he_normal", bias_initializer=[1, 2]),
@@ -38,6 +42,9 @@ EXAMPLES: list[Specification] = [
     bp.Embedding({3: 12, 1: 4}, size={1: 2, 3: 5}),
     bp.SGD(learning_rate=0.5, momentum=0.9, nesterov=True),
     bp.Adam(learning_rate=3e-4, beta1=0.5, beta2=0.9, epsilon=1e-6),
+    *OPTIMIZERS,
+    bp.EMA(0.9),
+    bp.SWA(start=100, every=10),
 ]
 NAMES: dict[str, Any] = {
     **vars(bp.activations),
@@ -64,7 +71,13 @@ def test_what_is_native_has_a_specification_and_the_other_way_round(registered, 
 
 
 @pytest.mark.parametrize(
-    "kind", [*bp.losses.LOSSES.values(), *bp.optimizers.OPTIMIZERS.values(), *bp.layers.LAYERS.values()]
+    "kind",
+    [
+        *list(bp.activations.ACTIVATIONS.values())[1:],
+        *bp.losses.LOSSES.values(),
+        *bp.optimizers.OPTIMIZERS.values(),
+        *bp.layers.LAYERS.values(),
+    ],
 )
 def test_docstrings_name_their_source(kind):
     assert "Source" in kind.__doc__
@@ -102,8 +115,19 @@ def test_names_and_objects_are_one():
 
 
 def test_settings_of_optimizers():
-    assert bp.SGD(momentum=0.5, nesterov=True).settings() == {"momentum": 0.5, "nesterov": 1.0}
-    assert bp.Adam().settings() == {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+    assert bp.SGD(momentum=0.5, nesterov=True).settings() == {"momentum": 0.5, "nesterov": 1.0, "weight_decay": 0.0}
+    assert bp.Adam().settings() == {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0}
+    assert bp.AdamW(amsgrad=True).settings() == bp.AMSGrad(weight_decay=0.01, decoupled_weight_decay=True).settings()
+    assert bp.AdamW(amsgrad=True).native_name == bp.AMSGrad().native_name == "amsgrad"
+
+
+@pytest.mark.parametrize("kind", bp.optimizers.OPTIMIZERS.values())
+def test_settings_of_optimizers_are_checked(kind):
+    """Every number has an interval and every flag is a flag: -1, 1e400 and "a" are none of either."""
+    for field in dataclasses.fields(kind):
+        for bad in (-1.0, float("inf"), float("nan"), "a", None):
+            with pytest.raises((ValueError, TypeError), match=f"{field.name} of {kind.__name__}"):
+                kind(**{field.name: bad})
 
 
 def test_learning_rates_of_steps():
@@ -132,6 +156,12 @@ def test_learning_rates_of_steps():
         (lambda: bp.Adam(epsilon=0.0), ValueError, r"epsilon of Adam as a finite number in \(0, inf\)"),
         (lambda: bp.Adam(beta2=True), TypeError, "beta2 of Adam"),
         (lambda: bp.activations.LeakyReLU(float("inf")), ValueError, "negative_slope of LeakyReLU"),
+        (lambda: bp.activations.ELU(-1.0), ValueError, r"alpha of ELU as a finite number in \[0, inf\), got -1.0"),
+        (lambda: bp.activations.CELU(0), ValueError, r"alpha of CELU as a finite number in \(0, inf\), got 0"),
+        (lambda: bp.activations.Softplus("1"), TypeError, "beta of Softplus as a number"),
+        (lambda: bp.Dense(3, activation="swish"), ValueError, "did you mean 'silu'"),
+        (lambda: bp.Dense(3, activation="Logistic"), ValueError, "did you mean 'sigmoid'"),
+        (lambda: bp.Dense(3, activation="hardtanh"), ValueError, "did you mean 'hard_tanh'"),
         (lambda: bp.losses.get(bp.MSE), TypeError, "expected loss as a name or an object"),
         (lambda: bp.optimizers.get(0.1), TypeError, "expected optimizer as a name or an object"),
         (lambda: bp.metrics.get(3), TypeError, "expected a metric"),
@@ -147,6 +177,14 @@ def test_unknown_names_say_the_nearest_and_all():
     error = unknown_name("loss", "crossentropy", ["mse", "cross_entropy"])
     assert str(error) == "unknown loss 'crossentropy': did you mean 'cross_entropy'? Known: 'mse', 'cross_entropy'"
     assert str(unknown_name("loss", "zzz", ["mse"])) == "unknown loss 'zzz': Known: 'mse'"
+    assert "did you mean 'mse'" in str(unknown_name("loss", "zzz", ["mse"], {"zzz": "mse"}))
+
+
+def test_every_name_used_elsewhere_leads_to_one_of_ours():
+    for theirs, ours in bp.activations._ELSEWHERE.items():
+        assert ours in bp.activations.ACTIVATIONS
+        with pytest.raises(ValueError, match=f"unknown activation '{theirs}': did you mean '{ours}'"):
+            bp.activations.get(theirs)
 
 
 def test_checks():
@@ -187,7 +225,9 @@ def test_variance_and_range(name):
 
 @pytest.mark.parametrize("activation", bp.activations.ACTIVATIONS)
 def test_the_default_is_chosen_by_the_activation(activation):
-    expected = "he_uniform" if re.search("relu|gelu", activation) else "glorot_uniform"
+    rectifiers = "relu|elu|silu|mish"  # relu and its relatives cut off half of the inputs, which He's makes up for
+    expected = "he_uniform" if re.search(rectifiers, activation) else "glorot_uniform"
+    expected = "lecun_normal" if activation == "selu" else expected
     assert bp.Dense(3, activation=activation).initializer("weight") == expected
     assert bp.Dense(3, activation=activation).initializer("bias") == "zeros"
 
@@ -233,7 +273,7 @@ def test_initial_values_that_do_not_fit(values, error, message):
 
 def test_deep_networks_start_neither_vanishing_nor_exploding():
     x = np.random.default_rng(0).standard_normal((256, 64))
-    for activation in ("relu", "tanh"):
+    for activation in ("relu", "leaky_relu", "tanh", "selu", "elu", "celu", "softsign"):
         network = bp.mlp([64] * 51, activation=activation, dtype="float64", seed=0)
         spread = network.predict(x).std()
         assert 1e-3 < spread < 1e2, f"{activation}: {spread}"

@@ -14,8 +14,6 @@ activations, losses, optimizers, initializers and metrics can be given as string
 
 from __future__ import annotations
 
-import sys
-
 from . import _bpnative
 from ._version import __version__
 
@@ -25,19 +23,11 @@ if _bpnative.__version__ != __version__:
         f"for example with pip install --force-reinstall bpnative"
     )
 
-from . import (
-    activations,
-    datasets,
-    initializers,
-    kernels,
-    layers,
-    losses,
-    metrics,
-    optimizers,
-    threadpoolctl_controller,
-)
+from . import activations, datasets, initializers, kernels, layers, losses, metrics, optimizers
+from .averages import EMA, SWA
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
+from .groups import Group
 from .history import History
 from .layers import (
     Activation,
@@ -55,17 +45,37 @@ from .layers import (
 from .losses import MSE, BinaryCrossEntropy, CrossEntropy
 from .multilayer import mlp
 from .network import Network
-from .optimizers import SGD, Adam
+from .optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
+from .threadpoolctl_controller import register_where_used
 from .trainer import Trainer
 
-if "threadpoolctl" in sys.modules:  # never imported for its own sake
-    threadpoolctl_controller.register()
+register_where_used()
 
 __all__ = [
+    "EMA",
     "MSE",
     "SGD",
+    "SWA",
+    "AMSGrad",
     "Activation",
+    "Adadelta",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "Adamax",
     "AlphaDropout",
     "BatchNorm",
     "BinaryCrossEntropy",
@@ -76,12 +86,18 @@ __all__ = [
     "EarlyStopping",
     "Embedding",
     "GaussianNoise",
+    "Group",
     "History",
     "LayerNorm",
+    "Lion",
+    "NAdam",
     "Network",
     "Normalize",
+    "RAdam",
     "RMSNorm",
+    "RMSprop",
     "Residual",
+    "Rprop",
     "Run",
     "Trainer",
     "__version__",

@@ -53,9 +53,20 @@ class Network:
     def backward(self, input_gradient: _Floats, output_gradient: _Floats) -> None: ...
 
 class Trainer:
-    def __init__(self, network: Network, loss: str, optimizer: str, settings: Mapping[str, float]) -> None: ...
+    def __init__(
+        self,
+        network: Network,
+        loss: str,
+        optimizer: str,
+        groups: Sequence[Mapping[str, float]],
+        group_of_layer: Sequence[int],
+        average: Mapping[str, float] | None,
+    ) -> None: ...
     @property
     def state(self) -> dict[str, npt.NDArray[Any]]: ...
+    @property
+    def average(self) -> npt.NDArray[Any] | None: ...
+    def swap_average(self) -> None: ...
     step_count: int
     def train(
         self,
@@ -71,7 +82,9 @@ class Trainer:
         clip_norm: float = 0.0,
         clip_value: float = 0.0,
     ) -> None: ...
-    def update(self, learning_rate: float, clip_norm: float = 0.0, clip_value: float = 0.0) -> None: ...
+    def update(
+        self, learning_rate: npt.NDArray[np.float64], clip_norm: float = 0.0, clip_value: float = 0.0
+    ) -> None: ...
     def gradients(
         self, gradient: _Floats, x: _Floats, y: _Floats | _Labels, sample_weight: _Floats | None
     ) -> float: ...
@@ -105,27 +118,18 @@ def loss(
     name: str,
     isa: str,
 ) -> float: ...
-def sgd_update(
+def optimizer_states(name: str, settings: Mapping[str, float]) -> list[tuple[str, float]]: ...
+def optimizer_update(
+    name: str,
     weight: _Floats,
-    velocity: _Floats | None,
     gradient: _Floats,
-    learning_rate: float,
-    momentum: float,
-    nesterov: bool,
-    isa: str,
-) -> None: ...
-def adam_update(
-    weight: _Floats,
-    m: _Floats,
-    v: _Floats,
-    gradient: _Floats,
+    states: Sequence[_Floats],
+    settings: Mapping[str, float],
     step: int,
     learning_rate: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
     isa: str,
 ) -> None: ...
 def random_words(
     out: npt.NDArray[np.uint32], seed: int, step: int, layer: int, first: int, group: int, isa: str
 ) -> None: ...
+def average_update(mean: _Floats, weight: _Floats, fraction: float, isa: str) -> None: ...

@@ -146,11 +146,12 @@ def train_epoch(
         part = order[done : done + steps * samples_a_step]
         first_step = native.step_count
         rates = trainer.optimizer.learning_rates(first_step, steps)
+        all_rates = trainer._groups.learning_rates(rates, first_step)
         part_losses = losses[step : step + steps]
         outputs = np.empty((len(part), network.output_size), network.dtype) if trainer.metrics else None
         start = time.perf_counter()
         native.train(
-            part_losses, outputs, samples.x, samples.y, samples.weight, part, rates, batch_size, *trainer._update
+            part_losses, outputs, samples.x, samples.y, samples.weight, part, all_rates, batch_size, *trainer._update
         )
         trainer._pace.measured(steps, time.perf_counter() - start)
         done, step = done + len(part), step + steps

@@ -40,6 +40,7 @@ class Graph:
     def __init__(self, layers: Sequence[LayerSpecification], input_size: int) -> None:
         self.native: list[tuple[str, Settings, list[int]]] = []
         self.nodes: list[Node] = []
+        self.owners: list[int] = []  # of each compiled layer, the layer it belongs to
         self.sizes = [input_size]
         self.parameter_count = 0
         self.largest = input_size
@@ -55,6 +56,7 @@ class Graph:
                 raise ValueError(f"layer {index}, {layer!r} (shapes: {chain} -> ?): {error}") from None
             node, slot = self._add(str(index), layer, size, slot)
             self.nodes.append(node)
+            self.owners += [index] * (len(self.native) - len(self.owners))
             self.sizes.append(units)
 
     def _add(self, name: str, layer: LayerSpecification, size: int, slot: int) -> tuple[Node, int]:

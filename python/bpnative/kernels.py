@@ -19,7 +19,8 @@ import numpy.typing as npt
 from . import _bpnative, activations, labels, losses
 from .activations import Activation
 from .data import as_numbers
-from .kernel_arguments import check_isa, check_shape, flat_views, read_arrays
+from .kernel_arguments import check_isa, check_shape, read_arrays
+from .kernel_optimizers import average_update, optimizer_state, optimizer_update, run_update
 from .losses import Loss
 from .specification import check_count, check_flag, check_number
 
@@ -31,10 +32,13 @@ __all__ = [
     "activation",
     "activation_derivative",
     "adam_update",
+    "average_update",
     "dense_backward",
     "dense_forward",
     "loss",
     "matmul",
+    "optimizer_state",
+    "optimizer_update",
     "sgd_update",
 ]
 
@@ -131,7 +135,7 @@ def dense_backward(
         dz: Derivative of the loss before this layer's activation, (n, n_out).
         x: The layer's input, (n, n_in).
         weight: (n_out, n_in).
-        input_activation: f, the activation that made x; any but softmax, which needs `activation_derivative`.
+        input_activation: f, the activation that made x, if x tells f'; for softmax, gelu, …: `activation_derivative`.
         isa: See the module.
 
     Returns:
@@ -143,8 +147,10 @@ def dense_backward(
         ([[3.0, 0.0]], [[2.0, 0.0]], [1.0])
     """
     function = activations.get(input_activation)
-    if function.name == "softmax":
-        raise ValueError("expected input_activation other than softmax: use 'linear', then activation_derivative")
+    if function.mixes_outputs:
+        raise ValueError(
+            f"expected input_activation other than {function.name}: use 'linear', then activation_derivative"
+        )
     z, inputs, w = read_arrays(dz=dz, x=x, weight=weight)
     check_shape("dz", z, None, None)
     check_shape("x", inputs, z.shape[0], None)
@@ -155,7 +161,7 @@ def dense_backward(
 
 
 def activation(z: npt.ArrayLike, name: str | Activation, *, isa: str = "") -> Array:
-    """An activation: y = f(z), softmax along each row.
+    """An activation: y = f(z), softmax and log_softmax along each row.
 
     Args:
         z: (n, k).
@@ -281,10 +287,10 @@ def sgd_update(
     factor = check_number(momentum, "momentum", "[0, 1]")
     if factor and velocity is None:
         raise ValueError(f"momentum={momentum} needs a velocity: pass velocity=np.zeros_like(weight) and keep it")
-    flat = flat_views(weight, gradient, velocity=velocity)
-    v = flat["velocity"] if velocity is not None else None
-    flag = check_flag(nesterov, "nesterov")
-    _bpnative.sgd_update(flat["weight"], v, flat["gradient"], rate, factor, flag, check_isa(isa))
+    settings = {"momentum": factor, "nesterov": float(check_flag(nesterov, "nesterov")), "weight_decay": 0.0}
+    run_update("sgd", weight, gradient, {"velocity": velocity} if factor else {}, settings, 1, rate, isa)
+    if velocity is not None and not factor:
+        velocity[...] = gradient
 
 
 def adam_update(
@@ -320,16 +326,11 @@ def adam_update(
         >>> w.round(6).tolist()
         [0.5]
     """
-    flat = flat_views(weight, gradient, m=m, v=v)
-    _bpnative.adam_update(
-        flat["weight"],
-        flat["m"],
-        flat["v"],
-        flat["gradient"],
-        check_count(step, "step"),
-        check_number(learning_rate, "learning_rate", "(-inf, inf)"),
-        check_number(beta1, "beta1", "[0, 1)"),
-        check_number(beta2, "beta2", "[0, 1)"),
-        check_number(epsilon, "epsilon", "(0, inf)"),
-        check_isa(isa),
-    )
+    rate = check_number(learning_rate, "learning_rate", "(-inf, inf)")
+    settings = {
+        "beta1": check_number(beta1, "beta1", "[0, 1)"),
+        "beta2": check_number(beta2, "beta2", "[0, 1)"),
+        "epsilon": check_number(epsilon, "epsilon", "(0, inf)"),
+        "weight_decay": 0.0,
+    }
+    run_update("adam", weight, gradient, {"m": m, "v": v}, settings, check_count(step, "step"), rate, isa)

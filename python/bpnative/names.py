@@ -9,25 +9,30 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def unknown_name(kind: str, given: object, known: Iterable[str]) -> ValueError:
+def unknown_name(
+    kind: str, given: object, known: Iterable[str], elsewhere: Mapping[str, str] | None = None
+) -> ValueError:
     """The error for a name that nothing has: what was given, the nearest name, and all names.
 
     Args:
         kind: What the name stands for, such as ``"activation"``.
         given: What the user typed.
         known: Every name that would have been right.
+        elsewhere: What other libraries call them, and our name for it; None: nothing of the kind.
 
     Example:
         >>> print(unknown_name("activation", "rleu", ["linear", "relu", "tanh"]))
         unknown activation 'rleu': did you mean 'relu'? Known: 'linear', 'relu', 'tanh'
     """
     names = list(known)
-    near = difflib.get_close_matches(str(given).lower(), names, n=1, cutoff=0.5)
+    typed = str(given).lower()
+    near = [(elsewhere or {})[typed]] if typed in (elsewhere or {}) else []
+    near = near or difflib.get_close_matches(typed, names, n=1, cutoff=0.5)
     suggestion = f"did you mean {near[0]!r}? " if near else ""
     return ValueError(f"unknown {kind} {given!r}: {suggestion}Known: {', '.join(map(repr, names))}")
 
 
-def lookup(kind: str, given: str, table: Mapping[str, T]) -> T:
+def lookup(kind: str, given: str, table: Mapping[str, T], elsewhere: Mapping[str, str] | None = None) -> T:
     """The entry of a table, or the error of `unknown_name`.
 
     Example:
@@ -36,4 +41,4 @@ def lookup(kind: str, given: str, table: Mapping[str, T]) -> T:
     """
     if given in table:
         return table[given]
-    raise unknown_name(kind, given, table)
+    raise unknown_name(kind, given, table, elsewhere)

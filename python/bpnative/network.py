@@ -36,6 +36,7 @@ class Network:
 
     Attributes:
         layers: The layers as views, see `bpnative.layers.Layer`: ``net.layers[0].weight``, ``.trainable``, …
+        owners: For each compiled layer the index of the layer in `layers` that it belongs to.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -84,7 +85,7 @@ class Network:
                 f"expected layers that fit in memory, each of fewer than 2**31 units, got {graph.parameter_count:,} "
                 f"parameters (shapes: {chain})"
             )
-        self._dtype, self._sizes = dtype, graph.sizes
+        self._dtype, self._sizes, self.owners = dtype, graph.sizes, graph.owners
         self._native = native = _bpnative.Network(dtype.name, input_size, graph.native)
         self._parameters, self._gradients, self._statistics = native.parameters, native.gradients, native.statistics
         self._output_activation = activations.get(str(graph.native[-1][1].get("activation", "linear")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 from ._version import __version__
@@ -20,11 +21,12 @@ def register() -> None:
         ImportError: threadpoolctl is not installed; it comes with ``bpnative[sklearn]``.
 
     Example:
-        >>> from bpnative.threadpoolctl_controller import register
+        >>> import bpnative as bp
+        >>> from threadpoolctl import threadpool_limits  # doctest: +SKIP
         >>> register()  # doctest: +SKIP
-        >>> [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "bpnative"]
-        ... # doctest: +SKIP
-        [2]
+        >>> with threadpool_limits(1):  # doctest: +SKIP
+        ...     bp.get_num_threads()
+        1
     """
     try:
         threadpoolctl: Any = importlib.import_module("threadpoolctl")
@@ -56,3 +58,13 @@ def register() -> None:
 
 
 _MARK = "_bpnative_is_registered"
+
+
+def register_where_used() -> None:
+    """Make bpnative known to threadpoolctl where somebody has imported that; nothing is imported for it.
+
+    Example:
+        >>> register_where_used()
+    """
+    if "threadpoolctl" in sys.modules:
+        register()

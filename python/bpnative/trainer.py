@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _bpnative, data, losses, optimizers
+from .averages import Average, Averaged, check_average
 from .callbacks import Callback, gather
 from .epoch import Pace, evaluate, run_epochs
+from .groups import Group, Groups
 from .history import History
 from .inputs import adapt_first
 from .layer_views import assign
@@ -28,13 +30,13 @@ Array = npt.NDArray[Any]
 STATE_VERSION = 2
 
 
-class Trainer:
+class Trainer(Averaged):
     """Trains a network: a loss, an optimizer with its state, metrics to report, and the order of samples.
 
     Args:
         network: The network; it is changed in place.
         loss: ``"mse"``, ``"cross_entropy"``, ``"binary_cross_entropy"`` or an object of `bpnative.losses`.
-        optimizer: ``"adam"``, ``"sgd"`` or an object such as ``bp.Adam(learning_rate=1e-3)``.
+        optimizer: A name of `bpnative.optimizers`, or an object such as ``bp.Adam(learning_rate=1e-3)``.
         metrics: Reported beside the loss: ``"accuracy"``, ``"mse"``, ``"mae"``, ``"r2"``, objects of
             `bpnative.metrics`, or ``callable(output, target) -> float``.
         clip_norm: The gradient over all parameters is shortened to at most this length before an update; None for any.
@@ -43,6 +45,8 @@ class Trainer:
             the memory of one of them.
         seed: What samples are shuffled with: a whole number, a NumPy Generator, or None, which takes it from the
             network's seed, so that the network's seed alone makes a run repeatable.
+        groups: Layers with a learning rate or settings of their own, `bpnative.Group` objects.
+        average: ``bp.EMA()`` or ``bp.SWA()`` to keep an average of the weights: see `averaged` and `use_average`.
 
     Attributes:
         network: The network that is trained.
@@ -77,12 +81,16 @@ class Trainer:
         clip_value: float | None = None,
         accumulate: int = 1,
         seed: Seed = None,
+        groups: Iterable[Group] = (),
+        average: Average | None = None,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"expected network as a bpnative.Network, got {network!r} ({type(network).__name__})")
         self.network = network
         self.loss = losses.get(loss)
-        self._set_optimizer(optimizers.get(optimizer))
+        optimizer, self._average = optimizers.get(optimizer), check_average(average)
+        self._groups = Groups(groups, optimizer, len(network.layers))
+        self._set_optimizer(optimizer)
         last = network.output_activation.name
         self.loss.check_network(network.output_size, last)
         self.metrics = bind_all(metrics, self.loss.name, last)
@@ -93,8 +101,9 @@ class Trainer:
         self.clip_value = None if clip_value is None else check_number(clip_value, "clip_value", "(0, inf)")
         self._update = (self.accumulate, self.clip_norm or 0.0, self.clip_value or 0.0)
         self._data = data.Checker(network.input_size, network.output_size, network.dtype, self.loss, network.codes)
-        settings = self._optimizer.settings()
-        self._native = _bpnative.Trainer(network._native, self.loss.name, self._optimizer.name, settings)
+        averaging = None if self._average is None else self._average.settings()
+        of_groups = self._groups.settings, [self._groups.of_layer[layer] for layer in network.owners]
+        self._native = _bpnative.Trainer(network._native, self.loss.name, optimizer.native_name, *of_groups, averaging)
         self.history = History()
         self.stop_training = False
         self._pace = Pace()
@@ -117,7 +126,13 @@ class Trainer:
     def _set_optimizer(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
         # The learning rate of a single step, made once where it is a number.
-        self._step_rate = None if callable(optimizer.learning_rate) else optimizer.learning_rates(0, 1)
+        varies = callable(optimizer.learning_rate) or self._groups.varies
+        self._step_rate = None if varies else self._groups.learning_rates(optimizer.learning_rates(0, 1), 0)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of layers, as they were given."""
+        return self._groups.given
 
     @property
     def step_count(self) -> int:
@@ -219,7 +234,8 @@ class Trainer:
             order = self._step_order = np.arange(n, dtype=np.int64)
         rate = self._step_rate
         if rate is None:
-            rate = self._optimizer.learning_rates(self._native.step_count, 1)
+            done = self._native.step_count
+            rate = self._groups.learning_rates(self._optimizer.learning_rates(done, 1), done)
         loss = np.empty(1)
         try:
             self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, n, 1, *self._update[1:])
@@ -301,6 +317,9 @@ class Trainer:
             "history": self.history,
             "step_count": self.step_count,
             "state": {name: view.copy() for name, view in self.state.items()},
+            "groups": self.groups,
+            "average": self._average,
+            "average_state": self._average_state(),
         }
 
     def __setstate__(self, state: Any) -> None:
@@ -308,11 +327,13 @@ class Trainer:
             raise ValueError(f"expected a pickled trainer of version {STATE_VERSION}, got another")
         settings = {"metrics": state["metrics"], "seed": state["generator"]}
         settings |= dict(zip(("clip_norm", "clip_value", "accumulate"), state["update"], strict=True))
+        settings |= {name: state[name] for name in ("groups", "average")}
         Trainer.__init__(self, state["network"], state["loss"], state["optimizer"], **settings)
         views = self.state
         if set(views) != set(state["state"]):
             raise ValueError(f"expected pickled optimizer state {sorted(views)}, got {sorted(state['state'])}")
         for name, view in views.items():
             assign(view, state["state"][name], f"optimizer state {name!r}")
+        self._set_average_state(state["average_state"])
         self._native.step_count = check_count(state["step_count"], "step_count", 0)
         self.history = state["history"]

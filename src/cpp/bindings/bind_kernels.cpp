@@ -10,7 +10,7 @@
 #include "core/types.h"
 #include "nn/dense.h"
 #include "nn/loss.h"
-#include "nn/optimizer.h"
+#include "nn/optimizer_rule.h"
 #include "nn/registry.h"
 
 namespace bpnative {
@@ -258,31 +258,52 @@ double loss(py::array dz, py::array losses, const py::array& z, const py::array&
   });
 }
 
-// In place on flat arrays, by the same code that a Trainer's optimizer uses.
-void update(Optimizer kind, py::array& weight, const std::vector<py::object>& states, const py::array& gradient,
-            const double (&settings)[4], std::int64_t step, double learning_rate, const std::string& isa) {
+// The states that an optimizer keeps with these settings: name and initial value.
+std::vector<std::pair<std::string, double>> optimizer_states(const std::string& name,
+                                                             const std::map<std::string, double>& settings) {
+  std::vector<std::pair<std::string, double>> kept;
+  for (const auto& state : OptimizerRule(optimizer_of(name), settings).states())
+    if (state.kept) kept.emplace_back(state.name, state.initial);
+  return kept;
+}
+
+// In place on flat arrays, by the same code that a Trainer's optimizer uses. states: those kept, in their order.
+void optimizer_update(const std::string& name, py::array weight, const py::array& gradient,
+                      std::vector<py::array> states, const std::map<std::string, double>& settings, std::int64_t step,
+                      double learning_rate, const std::string& isa) {
+  if (step < 1) fail_value("step counts from 1, got " + std::to_string(step));
   by_dtype(weight, [&](auto zero) {
     using T = decltype(zero);
     const Kernels<T>& kernels = kernel_table(isa).of(zero);
+    const Optimizer kind = optimizer_of(name);
+    OptimizerRule rule(kind, settings);
     UpdateArguments<T> p{};
-    set_step(p, kind, settings, step, learning_rate);
     p.size = weight.size();
     p.weight = output<T>(weight, "weight", {kAny});
     p.gradient = input<T>(gradient, "gradient", {p.size});
-    for (std::size_t i = 0; i < states.size(); ++i) p.state[i] = optional_output<T>(states[i], "state", {p.size});
-    compute([&] { kernels.optimizers[static_cast<int>(kind)](p); });
+    std::size_t slot = 0, given = 0;
+    for (const auto& state : rule.states()) {
+      if (state.kept && given < states.size()) p.state[slot] = output<T>(states[given], state.name.c_str(), {p.size});
+      given += state.kept;
+      ++slot;
+    }
+    if (given != states.size())
+      fail_value("expected " + std::to_string(given) + " states, got " + std::to_string(states.size()));
+    compute([&] {
+      rule.set_step(p, step, learning_rate);
+      kernels.optimizers[static_cast<int>(kind)](p);
+    });
   });
 }
 
-void sgd_update(py::array weight, const py::object& velocity, const py::array& gradient, double learning_rate,
-                double momentum, bool nesterov, const std::string& isa) {
-  update(Optimizer::sgd, weight, {velocity}, gradient, {momentum, nesterov ? 1.0 : 0.0}, 1, learning_rate, isa);
-}
-
-void adam_update(py::array weight, const py::array& m, const py::array& v, const py::array& gradient, std::int64_t step,
-                 double learning_rate, double beta1, double beta2, double epsilon, const std::string& isa) {
-  if (step < 1) fail_value("step counts from 1, got " + std::to_string(step));
-  update(Optimizer::adam, weight, {m, v}, gradient, {beta1, beta2, epsilon}, step, learning_rate, isa);
+void average_update(py::array mean, const py::array& weight, double fraction, const std::string& isa) {
+  by_dtype(mean, [&](auto zero) {
+    using T = decltype(zero);
+    const Kernels<T>& kernels = kernel_table(isa).of(zero);
+    T* to = output<T>(mean, "mean", {kAny});
+    const T* from = input<T>(weight, "weight", {mean.size()});
+    compute([&] { kernels.average(to, from, mean.size(), static_cast<T>(fraction)); });
+  });
 }
 
 }  // namespace
@@ -300,11 +321,10 @@ void bind_kernels(py::module_& module) {
              py::arg("name"), py::arg("parameter"), py::arg("isa"));
   module.def("loss", loss, py::arg("dz"), py::arg("losses"), py::arg("z"), py::arg("target"),
              py::arg("sample_weight").none(true), py::arg("name"), py::arg("isa"));
-  module.def("sgd_update", sgd_update, py::arg("weight"), py::arg("velocity").none(true), py::arg("gradient"),
-             py::arg("learning_rate"), py::arg("momentum"), py::arg("nesterov"), py::arg("isa"));
-  module.def("adam_update", adam_update, py::arg("weight"), py::arg("m"), py::arg("v"), py::arg("gradient"),
-             py::arg("step"), py::arg("learning_rate"), py::arg("beta1"), py::arg("beta2"), py::arg("epsilon"),
-             py::arg("isa"));
+  module.def("optimizer_states", optimizer_states, py::arg("name"), py::arg("settings"));
+  module.def("optimizer_update", optimizer_update, py::arg("name"), py::arg("weight"), py::arg("gradient"),
+             py::arg("states"), py::arg("settings"), py::arg("step"), py::arg("learning_rate"), py::arg("isa"));
+  module.def("average_update", average_update, py::arg("mean"), py::arg("weight"), py::arg("fraction"), py::arg("isa"));
 }
 
 }  // namespace bpnative

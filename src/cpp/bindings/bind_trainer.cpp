@@ -15,10 +15,10 @@ struct TrainerOf {
   OptimizerState<T> optimizer;
   Engine<T> training, evaluating;
 
-  TrainerOf(NetworkOf<T>& network, Loss of_loss, Optimizer kind, const std::map<std::string, double>& settings)
+  TrainerOf(NetworkOf<T>& network, Loss of_loss, const OptimizerSettings& settings)
       : own(network),
         loss(of_loss),
-        optimizer(kind, settings, network.network.parameters().size()),
+        optimizer(settings, network.network),
         training(network.network, of_loss),
         evaluating(network.network, of_loss) {}
 };
@@ -33,13 +33,33 @@ struct AnyTrainer {
   }
 };
 
+// average: None, {"decay"} for an exponential one, or {"start", "every"}.
+Averaging averaging_of(const py::object& average) {
+  if (average.is_none()) return {};
+  const auto settings = average.cast<std::map<std::string, double>>();
+  const auto number = [&](const char* name, double least, double most) {
+    const auto found = settings.find(name);
+    if (found == settings.end() || !(found->second >= least && found->second <= most))
+      fail_value("an average needs decay from 0 to 1, or start and every from 0 and 1 to 2^53");
+    return found->second;
+  };
+  if (settings.count("decay")) return {true, number("decay", 0, 1), 0, 1};
+  constexpr double kMost = 9007199254740992;
+  const auto start = static_cast<std::int64_t>(number("start", 0, kMost));
+  return {true, -1, start, static_cast<std::int64_t>(number("every", 1, kMost))};
+}
+
 std::unique_ptr<AnyTrainer> make_trainer(const py::object& network, const std::string& loss,
-                                         const std::string& optimizer, const std::map<std::string, double>& settings) {
+                                         const std::string& optimizer,
+                                         const std::vector<std::map<std::string, double>>& groups,
+                                         const std::vector<int>& group_of_layer, const py::object& average) {
   auto any = std::make_unique<AnyTrainer>();
   any->network = network;
+  const OptimizerSettings settings{optimizer_of(optimizer), groups, group_of_layer, averaging_of(average)};
   network.cast<AnyNetwork&>().visit([&](auto& own) {
     using T = typename std::decay_t<decltype(own)>::Element;
-    any->of = std::make_unique<TrainerOf<T>>(own, loss_of(loss), optimizer_of(optimizer), settings);
+    // Not while another thread trains: a buffer of averages starts as a copy of the weights.
+    compute(own.network, [&] { any->of = std::make_unique<TrainerOf<T>>(own, loss_of(loss), settings); });
   });
   return any;
 }
@@ -75,6 +95,12 @@ Samples<T> samples_of(Network<T>& network, Loss loss, const py::array& x, const 
   return samples;
 }
 
+template <class T>
+void check_not_swapped(const TrainerOf<T>& trainer) {
+  if (trainer.optimizer.average.swapped())
+    fail_value("the averaged weights are in the network: train after the block of trainer.averaged()");
+}
+
 StepSettings step_settings(py::ssize_t batch_size, py::ssize_t accumulate, double clip_norm, double clip_value) {
   StepSettings settings;
   settings.batch_size = int_size(batch_size, "batch_size");
@@ -107,15 +133,24 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
     const py::ssize_t steps = (order.shape(0) + whole - 1) / whole;
     double* loss = output<double>(losses, "losses", {steps});
     T* out = optional_output<T>(outputs, "outputs", {order.shape(0), network.outputs()});
-    const double* rates = input<double>(learning_rate, "learning_rate", {steps});
-    compute(network, [&] { trainer.training.train(loss, out, trainer.optimizer, samples, rates, settings); });
+    const int groups = trainer.optimizer.groups();
+    const double* rates = groups == 1 ? input<double>(learning_rate, "learning_rate", {steps})
+                                      : input<double>(learning_rate, "learning_rate", {steps, groups});
+    compute(network, [&] {
+      check_not_swapped(trainer);
+      trainer.training.train(loss, out, trainer.optimizer, samples, rates, settings);
+    });
   });
 }
 
-void update(AnyTrainer& any, double learning_rate, double clip_norm, double clip_value) {
+void update(AnyTrainer& any, const py::array& learning_rate, double clip_norm, double clip_value) {
   any.visit([&](auto& trainer) {
     const StepSettings settings = step_settings(1, 1, clip_norm, clip_value);
-    compute(trainer.own.network, [&] { trainer.training.update(trainer.optimizer, learning_rate, settings); });
+    const double* rates = input<double>(learning_rate, "learning_rate", {trainer.optimizer.groups()});
+    compute(trainer.own.network, [&] {
+      check_not_swapped(trainer);
+      trainer.training.update(trainer.optimizer, rates, settings);
+    });
   });
 }
 
@@ -161,12 +196,31 @@ py::dict state(py::object self) {
   });
 }
 
+py::object average(py::object self) {
+  return self.cast<AnyTrainer&>().visit([&](auto& trainer) -> py::object {
+    using T = typename std::decay_t<decltype(trainer)>::Element;
+    if (!trainer.optimizer.average.on()) return py::none();
+    Buffer<T>& values = trainer.optimizer.average.values();
+    return py::array_t<T>({static_cast<py::ssize_t>(values.size())}, values.data(), self);
+  });
+}
+
+void swap_average(AnyTrainer& any) {
+  any.visit([](auto& trainer) {
+    if (!trainer.optimizer.average.on()) fail_value("this trainer keeps no average of weights");
+    compute(trainer.own.network, [&] { trainer.optimizer.average.swap(); });
+  });
+}
+
 }  // namespace
 
 void bind_trainer(py::module_& module) {
   py::class_<AnyTrainer>(module, "Trainer")
-      .def(py::init(&make_trainer), py::arg("network"), py::arg("loss"), py::arg("optimizer"), py::arg("settings"))
+      .def(py::init(&make_trainer), py::arg("network"), py::arg("loss"), py::arg("optimizer"), py::arg("groups"),
+           py::arg("group_of_layer"), py::arg("average").none(true))
       .def_property_readonly("state", state)
+      .def_property_readonly("average", average)
+      .def("swap_average", swap_average)
       .def_property(
           "step_count",
           [](AnyTrainer& any) {

@@ -96,7 +96,7 @@ void forward_few(const FewForward<T>& p) {
   // Features of a row lie together here, samples side by side there: softmax sees columns either way.
   for (sample = 0; sample < p.samples; ++sample) {
     T* y = p.y + static_cast<ptrdiff_t>(sample) * p.outputs;
-    if (p.activation == Activation::softmax)
+    if (mixes_outputs(p.activation))
       activate<T>(y, nullptr, p.activation, p.outputs, 1, 1, p.parameter);
     else if (p.activation != Activation::linear)
       activate<T>(y, nullptr, p.activation, 1, p.outputs, p.outputs, p.parameter);

@@ -10,6 +10,7 @@
 #define BPNATIVE_KERNELS_GEMM_H_
 
 #include "kernels/activations.h"
+#include "kernels/elementwise.h"
 #include "kernels/simd.h"
 
 BPN_KERNELS_BEGIN
@@ -131,7 +132,10 @@ void strip(const Product<T>& p, int column, int width, Place place) {
       for (int r = 0; r < rows; ++r)
         for (int i = 0; i < width; ++i) c[r * p.c_row + i] = beside[r * kWidth + i];
     }
-    if (place.last && !p.saved && !in_tile(p.forward) && p.forward != Activation::softmax)
+    if (place.last && p.saved && !derivative_in_tile(p.derivative))
+      ActivationTable<T>::rows[static_cast<int>(p.derivative)].derivative(c, c, p.saved + row * p.c_row + column, rows,
+                                                                          width, p.c_row, p.parameter);
+    else if (place.last && !p.saved && !forward_in_tile(p.forward) && !mixes_outputs(p.forward))
       activate<T>(c, p.slope ? p.slope + row * p.c_row + column : nullptr, p.forward, rows, width, p.c_row,
                   p.parameter);
   }
@@ -164,7 +168,7 @@ void strips(const Product<T>& p, Place place) {
 template <class T>
 constexpr int kBlock = 16 * 1024 / (4 * kVectorBytes);
 template <class T>
-constexpr int kPackedRows = 48 * 1024 / (kBlock<T> * static_cast<int>(sizeof(T)));
+constexpr int kPackedRows = 64 * 1024 / (kBlock<T> * static_cast<int>(sizeof(T)));
 
 // The same product with blocks of a and b copied together: where several strips of columns use them, and rows far apart
 // would fall into few sets of the caches and a page each (2048 x 2048: 47 GFLOP/s as it lies, of 100).
@@ -178,14 +182,12 @@ void packed_strips(const Product<T>& p, Place place) {
     part.rows = p.rows - row < kPackedRows<T> ? p.rows - row : kPackedRows<T>;
     const T* a = p.a + row * p.a_row;
     if (p.a_row == 1) {
-      for (int k = 0; k < p.k; ++k)
-        for (int r = 0; r < part.rows; ++r) packed_a[k * part.rows + r] = a[k * p.a_k + r];
-      part.a_k = part.rows;
+      transpose_block<T>(packed_a, p.k, [=](int k) { return a + k * p.a_k; }, p.k, part.rows);
     } else {
       for (int r = 0; r < part.rows; ++r)
-        for (int k = 0; k < p.k; ++k) packed_a[r * p.k + k] = a[r * p.a_row + k * p.a_k];
-      part.a_row = p.k, part.a_k = 1;
+        __builtin_memcpy(packed_a + r * p.k, a + r * p.a_row, static_cast<size_t>(p.k) * sizeof(T));
     }
+    part.a_row = p.k, part.a_k = 1;
     part.a = packed_a;
     if (p.bias) part.bias += row;
     part.b = packed_b, part.b_k = kWidest;
@@ -226,7 +228,7 @@ void product(const Product<T>& p) {
       strips(part, place);
     start += size;
   } while (start < p.k);
-  if (!p.saved && p.forward == Activation::softmax)
+  if (!p.saved && mixes_outputs(p.forward))
     activate<T>(p.c, nullptr, p.forward, p.rows, p.columns, p.c_row, p.parameter);
 }
 

@@ -151,6 +151,37 @@ BPN_INLINE V<T> softplus(V<T> x) {
   return larger<T>(V<T>{}, x) + log1p_unit<T>(exp<T>(-magnitude));
 }
 
+// What rounding cut off a * b: a * a at a = 13 moves e^(-a^2/2) by 80 units. Without fused multiply-add by Dekker's
+// halves.
+template <class T>
+BPN_INLINE V<T> high_half(V<T> a) {
+  const V<T> shifted = a * broadcast<T>(sizeof(T) == 4 ? T(4097) : T(134217729));
+  return shifted - (shifted - a);
+}
+template <class T>
+BPN_INLINE V<T> product_rounding(V<T> a, V<T> b, V<T> product) {
+  if constexpr (kHasFma) return fma(a, b, -product);
+  const V<T> a_high = high_half<T>(a), a_low = a - a_high, b_high = high_half<T>(b), b_low = b - b_high;
+  return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+}
+
+// e^-(a + rest) for a >= 0 and a rest that is a rounding error of a, within 2 units; and factor times it, which is zero
+// only where the product itself would be subnormal, for |factor| up to 1e6 or a.
+template <class T>
+struct Decay {
+  V<T> e, times_factor;
+};
+template <class T>
+BPN_INLINE Decay<T> decay(V<T> a, V<T> rest, V<T> factor) {
+  const V<T> end = broadcast<T>(16 - Exponent<T>::kUnderflow);
+  const I<T> gone = a > end;  // not so for a NaN
+  const Reduced<T> p = reduce<T>(select<T>(gone, -end, -a));
+  const V<T> whole = fma(p.r * p.r, expm1_tail(p.r), p.r) + broadcast<T>(1), e = fma(-rest, whole, whole);
+  const I<T> half = p.bits >> 1;
+  const V<T> first = power_of_two<T>(half), second = power_of_two<T>(p.bits - half);
+  return {select<T>(gone, V<T>{}, e * first * second), select<T>(gone, V<T>{}, factor * e * first * second)};
+}
+
 // e^(a^2/2) times the upper tail of the normal distribution, for a in 0 .. 14 (39 in double), where the tail itself
 // becomes subnormal: t Q(t) with t = 1 / (1 + 0.3 a / sqrt 2), Q a Chebyshev fit of half the scaled complementary error
 // function, made with 60 digits, relative error 2e-8 (1e-18), and evaluated in u, which runs over -1 .. 1.
@@ -170,15 +201,6 @@ BPN_INLINE V<double> scaled_tail(V<double> a) {
       9.60823912425648766e-2,  0.144457764716282259,     0.178634094006266405};
   const V<double> t = broadcast(1.) / fma(a, broadcast(0.21213203435596425732), broadcast(1.));
   return t * polynomial<double>(fma(t, broadcast(2.2417453332466525138), broadcast(-1.2417453332466525138)), c);
-}
-// What rounding cut off a * a: at a = 13 it moves e^(-a^2/2) by 80 units. Without fused multiply-add by Dekker's
-// halves.
-template <class T>
-BPN_INLINE V<T> square_rounding(V<T> a, V<T> square) {
-  if constexpr (kHasFma) return fma(a, a, -square);
-  const V<T> shifted = a * broadcast<T>(sizeof(T) == 4 ? T(4097) : T(134217729));
-  const V<T> high = shifted - (shifted - a), low = a - high;
-  return ((high * high - square) + broadcast<T>(2) * high * low) + low * low;
 }
 template <class T>
 constexpr T kTailEnd = sizeof(T) == 4 ? T(14) : T(39);

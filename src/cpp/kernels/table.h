@@ -8,21 +8,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BPN_ACTIVATIONS(X) X(linear) X(relu) X(leaky_relu) X(tanh) X(sigmoid) X(softmax) X(gelu)
+// clang-format off: a list, not code. X(name, what its derivative is taken from, see DerivativeFrom)
+#define BPN_ACTIVATIONS(X)                                                                                  \
+  X(linear, output) X(relu, output) X(leaky_relu, output) X(relu6, output) X(hard_tanh, output)             \
+  X(hard_sigmoid, output) X(elu, output) X(selu, output) X(celu, output) X(exponential, output)             \
+  X(tanh, output) X(sigmoid, output) X(softsign, slope) X(softplus, slope) X(gelu, slope)                   \
+  X(gelu_tanh, slope) X(silu, slope) X(mish, slope) X(softmax, column) X(log_softmax, column)
+// clang-format on
 #define BPN_LOSSES(X) X(mse) X(cross_entropy) X(binary_cross_entropy)
-#define BPN_OPTIMIZERS(X) X(sgd) X(adam)
+#define BPN_OPTIMIZERS(X) \
+  X(sgd) X(adam) X(adamw) X(amsgrad) X(nadam) X(radam) X(adamax) X(rmsprop) X(adagrad) X(adadelta) X(lion) X(rprop)
 
 namespace bpnative {
 
-#define BPN_ENUMERATOR(name) name,
+#define BPN_ENUMERATOR(name, ...) name,
 enum class Activation : int { BPN_ACTIVATIONS(BPN_ENUMERATOR) count };
 enum class Loss : int { BPN_LOSSES(BPN_ENUMERATOR) count };
 enum class Optimizer : int { BPN_OPTIMIZERS(BPN_ENUMERATOR) count };
 #undef BPN_ENUMERATOR
 
-// What a derivative is taken from: the output y, which a layer has anyway, or, where y does not tell it (gelu is not
-// monotonic), the slope f'(z) that the forward pass writes beside y.
-constexpr bool keeps_slope(Activation activation) { return activation == Activation::gelu; }
+// What a derivative is taken from: the output y, which a layer has anyway; where y does not tell it (gelu is not
+// monotonic) the slope f'(z) that the forward pass writes beside y; or the whole column of a sample's outputs.
+enum class DerivativeFrom { output, slope, column };
+#define BPN_DERIVATIVE_FROM(name, from) DerivativeFrom::from,
+constexpr DerivativeFrom kDerivativeFrom[] = {BPN_ACTIVATIONS(BPN_DERIVATIVE_FROM)};
+#undef BPN_DERIVATIVE_FROM
+// Static: a kernel unit must not bring along a copy that the linker could merge with another's.
+static constexpr bool keeps_slope(Activation activation) {
+  return kDerivativeFrom[static_cast<int>(activation)] == DerivativeFrom::slope;
+}
+static constexpr bool mixes_outputs(Activation activation) {
+  return kDerivativeFrom[static_cast<int>(activation)] == DerivativeFrom::column;
+}
 
 // Sums over samples are made in blocks of this many, folded in a fixed order, on every instruction set.
 constexpr int kSampleBlock = 16;
@@ -47,7 +64,7 @@ struct Product {
   T* slope;               // [rows x columns]: where `forward` keeps its slope; null: not wanted
 };
 
-// Elementwise over [features x width] with rows `stride` apart; softmax runs down the columns.
+// Elementwise over [features x width] with rows `stride` apart; what mixes outputs runs down the columns.
 template <class T>
 struct ActivationKernels {
   void (*forward)(T* y, const T* z, int features, int width, ptrdiff_t stride, T parameter);
@@ -81,13 +98,15 @@ struct LossArguments {
 template <class T>
 struct UpdateArguments {
   T* weight;
-  T* state[2];  // sgd: velocity (or null); adam: m, v
+  T* state[3];  // by slot, as nn/optimizer_rule.cpp names them; null: not kept
   const T* gradient;
   ptrdiff_t size;
-  T learning_rate;  // adam: already divided by 1 - beta1^t
-  // sgd: momentum, nesterov; adam: beta1, beta2, epsilon, 1 / sqrt(1 - beta2^t), 1 - beta1, 1 - beta2, which float32
-  // cannot make of 0.999 itself without losing four digits.
-  T settings[6];
+  T learning_rate;  // corrected for the step
+  T weight_decay;   // times the weight, added to the gradient
+  T shrink;         // times the weight, added to the weight before the step: - learning_rate * weight_decay, decoupled
+  // In the order that each kernel names. 1 - beta is among them: float32 cannot make it of 0.999 itself without losing
+  // four digits.
+  T numbers[6];
 };
 
 // Random words are a function of these, of the sample's place in its batch and of the feature, by Philox4x32-10: no
@@ -156,6 +175,8 @@ struct Kernels {
   ActivationKernels<T> activations[static_cast<int>(Activation::count)];
   void (*losses[static_cast<int>(Loss::count)])(const LossArguments<T>&);
   void (*optimizers[static_cast<int>(Optimizer::count)])(const UpdateArguments<T>&);
+  // mean += fraction * (weight - mean): a running average of weights; a fraction of 1 copies.
+  void (*average)(T* mean, const T* weight, ptrdiff_t size, T fraction);
   double (*fma_chain)(
       int64_t rounds);  // runs independent multiply-add chains; returns the floating-point operations done
 };

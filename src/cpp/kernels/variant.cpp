@@ -9,6 +9,7 @@
 #include "kernels/noise.h"
 #include "kernels/norm.h"
 #include "kernels/optim.h"
+#include "kernels/optim_more.h"
 #include "kernels/simd.h"
 #include "kernels/table.h"
 
@@ -38,6 +39,7 @@ constexpr Kernels<T> kernels() {
 #define BPN_ROW(name) k.optimizers[static_cast<int>(Optimizer::name)] = name##_update<T>;
   BPN_OPTIMIZERS(BPN_ROW)
 #undef BPN_ROW
+  k.average = average<T>;
   k.fma_chain = fma_chain<T>;
   return k;
 }

@@ -47,8 +47,8 @@ void Dense<T>::backward(const SliceCall<T>& call) const {
   p.rows = this->inputs(), p.columns = call.width, p.k = p.segment = this->outputs();
   const Activation made_x = call.applied.activation;
   p.parameter = static_cast<T>(call.applied.parameter);
-  // Softmax mixes the features of a sample, so its derivative waits until all of dx is there.
-  const bool whole = made_x == Activation::softmax;
+  // What mixes the features of a sample (softmax) has a derivative that waits until all of dx is there.
+  const bool whole = mixes_outputs(made_x);
   p.derivative = made_x, p.saved = made_x == Activation::linear || whole ? nullptr : call.saved;
   call.kernels->product(p);
   if (whole)

@@ -1,76 +1,67 @@
-// Settings, states and bias corrections of the optimizers; the arithmetic over parameters is in kernels/optim.h.
-// Adam's corrections are made in double here: rate / (1 - b1^t) and 1 / sqrt(1 - b2^t). Called by train/engine.
+// Keeps the states of an optimizer and calls its kernel on ranges of them; what it does in a step is set by
+// nn/optimizer_rule, the arithmetic over parameters is in kernels/optim.h and optim_more.h. Called by train/engine.
 #include "nn/optimizer.h"
 
-#include <cmath>
+#include <algorithm>
 
 #include "core/error.h"
 
 namespace bpnative {
-namespace {
-
-struct Row {
-  Optimizer kind;
-  std::vector<std::string> settings, states;
-};
-const std::vector<Row>& rows() {
-  static const std::vector<Row>* const list = new std::vector<Row>{
-      {Optimizer::sgd, {"momentum", "nesterov"}, {"velocity"}},
-      {Optimizer::adam, {"beta1", "beta2", "epsilon"}, {"m", "v"}},
-  };
-  return *list;
-}
-
-}  // namespace
 
 template <class T>
-void set_step(UpdateArguments<T>& arguments, Optimizer kind, const double (&settings)[4], std::int64_t step,
-              double learning_rate) {
-  for (int i = 0; i < 4; ++i) arguments.settings[i] = static_cast<T>(settings[i]);
-  if (kind == Optimizer::adam) {
-    const double t = static_cast<double>(step);
-    learning_rate /= 1 - std::pow(settings[0], t);
-    arguments.settings[3] = static_cast<T>(1 / std::sqrt(1 - std::pow(settings[1], t)));
-    arguments.settings[4] = static_cast<T>(1 - settings[0]);
-    arguments.settings[5] = static_cast<T>(1 - settings[1]);
+OptimizerState<T>::OptimizerState(const OptimizerSettings& settings, Network<T>& network)
+    : average(settings.averaging, network.parameters()),
+      kind_(settings.kind),
+      group_of_layer_(settings.group_of_layer) {
+  for (const auto& group : settings.groups) groups_.push_back({OptimizerRule(kind_, group)});
+  if (groups_.empty()) fail_value("an optimizer needs the settings of at least one group of layers");
+  group_of_layer_.resize(settings.group_of_layer.empty() ? network.size() : group_of_layer_.size(), 0);
+  if (static_cast<int>(group_of_layer_.size()) != network.size())
+    fail_value("group_of_layer must have an entry a layer, " + std::to_string(network.size()) + ", got " +
+               std::to_string(group_of_layer_.size()));
+  for (const int group : group_of_layer_)
+    if (group < 0 || group >= groups())
+      fail_value("groups of layers must be from 0 to " + std::to_string(groups() - 1) + ", got " +
+                 std::to_string(group));
+
+  const std::size_t slots = groups_[0].rule.states().size(), size = network.parameters().size();
+  for (std::size_t slot = 0; slot < slots; ++slot) {
+    const auto of_group = [&](int group) { return groups_[group].rule.states()[slot]; };
+    bool kept = false;
+    for (int g = 0; g < groups(); ++g) kept = kept || of_group(g).kept;
+    if (!kept) continue;
+    states_.push_back({of_group(0).name, Buffer<T>(size)});
+    T* values = states_.back().values.data();
+    for (int g = 0; g < groups(); ++g)
+      if (of_group(g).kept) groups_[g].arguments.state[slot] = values;
+    for (int i = 0; i < network.size(); ++i) {
+      const std::size_t end = i + 1 < network.size() ? network.offset(i + 1) : size;
+      std::fill(values + network.offset(i), values + end, static_cast<T>(of_group(group_of_layer_[i]).initial));
+    }
   }
-  arguments.learning_rate = static_cast<T>(learning_rate);
 }
 
 template <class T>
-OptimizerState<T>::OptimizerState(Optimizer kind, const std::map<std::string, double>& settings, std::size_t size)
-    : kind_(kind) {
-  const Row& row = rows()[static_cast<int>(kind)];
-  for (std::size_t i = 0; i < row.settings.size(); ++i) {
-    const auto found = settings.find(row.settings[i]);
-    if (found == settings.end()) fail_value("the optimizer's setting '" + row.settings[i] + "' is missing");
-    settings_[i] = found->second;
-  }
-  if (settings.size() != row.settings.size()) fail_value("the optimizer was given a setting that it does not have");
-  if (kind == Optimizer::sgd && settings_[0] == 0) return;  // without momentum nothing is remembered
-  for (const std::string& name : row.states) states_.push_back({name, Buffer<T>(size)});
-}
-
-template <class T>
-void OptimizerState<T>::begin_step(double learning_rate) {
+void OptimizerState<T>::begin_step(const double* learning_rates) {
   ++step_count;
-  set_step(arguments_, kind_, settings_, step_count, learning_rate);
+  for (int g = 0; g < groups(); ++g) groups_[g].rule.set_step(groups_[g].arguments, step_count, learning_rates[g]);
+  average.begin_step(step_count);
 }
 
 template <class T>
-void OptimizerState<T>::update(const Kernels<T>& kernels, T* weight, const T* gradient, std::size_t offset,
+void OptimizerState<T>::update(const Kernels<T>& kernels, int layer, T* weight, const T* gradient, std::size_t offset,
                                std::size_t size) {
-  UpdateArguments<T> p = arguments_;
+  UpdateArguments<T> p = groups_[group_of_layer_[layer]].arguments;
   p.weight = weight;
   p.gradient = gradient;
   p.size = static_cast<std::ptrdiff_t>(size);
-  for (std::size_t i = 0; i < states_.size(); ++i) p.state[i] = states_[i].values.data() + offset;
+  for (T*& state : p.state)
+    if (state) state += offset;
   kernels.optimizers[static_cast<int>(kind_)](p);
+  average.update(kernels, offset, size);
 }
 
 template class OptimizerState<float>;
 template class OptimizerState<double>;
-template void set_step(UpdateArguments<float>&, Optimizer, const double (&)[4], std::int64_t, double);
-template void set_step(UpdateArguments<double>&, Optimizer, const double (&)[4], std::int64_t, double);
 
 }  // namespace bpnative

@@ -1,5 +1,6 @@
-// An optimizer over a network's flat buffer: its settings, its states (each as long as the parameters) and the update
-// of a range. Called by train/engine with a block of whole rows whose gradient is still in cache.
+// An optimizer over a network's flat buffer: its settings, one set for each group of layers, its states (each as long
+// as the parameters), the update of a range, and the average of weights beside it. Called by train/engine with a block
+// of whole rows whose gradient is still in cache.
 #ifndef BPNATIVE_NN_OPTIMIZER_H_
 #define BPNATIVE_NN_OPTIMIZER_H_
 
@@ -8,20 +9,29 @@
 #include <string>
 #include <vector>
 
-#include "core/types.h"
-#include "kernels/table.h"
+#include "nn/network.h"
+#include "nn/optimizer_rule.h"
+#include "nn/weight_average.h"
 
 namespace bpnative {
+
+struct OptimizerSettings {
+  Optimizer kind;
+  std::vector<std::map<std::string, double>> groups;  // at least one
+  std::vector<int> group_of_layer;                    // one a layer; empty: all belong to the first group
+  Averaging averaging;
+};
 
 template <class T>
 class OptimizerState {
  public:
-  OptimizerState(Optimizer kind, const std::map<std::string, double>& settings, std::size_t size);
+  OptimizerState(const OptimizerSettings& settings, Network<T>& network);
 
-  // Sets what the next updates share: counts the step, and corrects Adam's bias for it.
-  void begin_step(double learning_rate);
+  int groups() const { return static_cast<int>(groups_.size()); }
+  // Sets what the next updates share: counts the step, and corrects Adam's bias for it. One learning rate a group.
+  void begin_step(const double* learning_rates);
   // weight and gradient: `size` elements; offset: where in the flat buffer (and in the states) they stand.
-  void update(const Kernels<T>& kernels, T* weight, const T* gradient, std::size_t offset, std::size_t size);
+  void update(const Kernels<T>& kernels, int layer, T* weight, const T* gradient, std::size_t offset, std::size_t size);
 
   struct State {
     std::string name;
@@ -29,18 +39,19 @@ class OptimizerState {
   };
   std::vector<State>& states() { return states_; }
   std::int64_t step_count = 0;
+  WeightAverage<T> average;
 
  private:
-  Optimizer kind_;
-  double settings_[4] = {};
-  std::vector<State> states_;
-  UpdateArguments<T> arguments_{};
-};
+  struct Group {
+    OptimizerRule rule;
+    UpdateArguments<T> arguments{};  // its states from their beginning
+  };
 
-// Fills the numbers of one step; also used by the kernel bindings.
-template <class T>
-void set_step(UpdateArguments<T>& arguments, Optimizer kind, const double (&settings)[4], std::int64_t step,
-              double learning_rate);
+  Optimizer kind_;
+  std::vector<Group> groups_;
+  std::vector<int> group_of_layer_;
+  std::vector<State> states_;
+};
 
 }  // namespace bpnative
 

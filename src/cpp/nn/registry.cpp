@@ -18,7 +18,7 @@
 namespace bpnative {
 namespace {
 
-#define BPN_NAME(name) #name,
+#define BPN_NAME(name, ...) #name,
 const std::vector<std::string> kActivations{BPN_ACTIVATIONS(BPN_NAME)};
 const std::vector<std::string> kLosses{BPN_LOSSES(BPN_NAME)};
 const std::vector<std::string> kOptimizers{BPN_OPTIMIZERS(BPN_NAME)};

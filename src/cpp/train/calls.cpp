@@ -43,7 +43,7 @@ double Engine<T>::penalty() const {
 }
 
 template <class T>
-void Engine<T>::update(OptimizerState<T>& optimizer, double learning_rate, const StepSettings& settings) {
+void Engine<T>::update(OptimizerState<T>& optimizer, const double* learning_rates, const StepSettings& settings) {
   if (plan_.batch == 0 || plan_.purpose != Purpose::train || planned_revision_ != network_.revision())
     plan(1, kMostFeatures, Purpose::train);
   for (int i = 0; i < network_.size(); ++i) {
@@ -53,7 +53,7 @@ void Engine<T>::update(OptimizerState<T>& optimizer, double learning_rate, const
     add_penalty(network_.gradients().data() + at, penalties_.data() + plan_.penalties[i],
                 network_.parameters().data() + at, layer.gradient_rows(), layer.row_size(), layer.restraints());
   }
-  optimizer.begin_step(learning_rate);
+  optimizer.begin_step(learning_rates);
   parallel_region(plan_.threads, [&](Team& team) { apply(team, optimizer, settings); });
   ++network_.updates;
 }
@@ -171,14 +171,14 @@ void Engine<T>::backward(T* input_gradient, const T* output_gradient, int count)
   });
 }
 
-#define BPN_INSTANTIATE(T)                                                          \
-  template double Engine<T>::gradients(const Samples<T>&, std::int64_t);            \
-  template void Engine<T>::update(OptimizerState<T>&, double, const StepSettings&); \
-  template double Engine<T>::penalty() const;                                       \
-  template double Engine<T>::evaluate(T*, const Samples<T>&);                       \
-  template void Engine<T>::predict_few(T*, const T*, int);                          \
-  template void Engine<T>::predict(T*, const T*, std::int64_t);                     \
-  template void Engine<T>::forward(T*, const T*, int, bool);                        \
+#define BPN_INSTANTIATE(T)                                                                 \
+  template double Engine<T>::gradients(const Samples<T>&, std::int64_t);                   \
+  template void Engine<T>::update(OptimizerState<T>&, const double*, const StepSettings&); \
+  template double Engine<T>::penalty() const;                                              \
+  template double Engine<T>::evaluate(T*, const Samples<T>&);                              \
+  template void Engine<T>::predict_few(T*, const T*, int);                                 \
+  template void Engine<T>::predict(T*, const T*, std::int64_t);                            \
+  template void Engine<T>::forward(T*, const T*, int, bool);                               \
   template void Engine<T>::backward(T*, const T*, int);
 BPN_INSTANTIATE(float)
 BPN_INSTANTIATE(double)

@@ -212,7 +212,7 @@ void Engine<T>::update_range(OptimizerState<T>& optimizer, const RowTask& task, 
   const std::size_t at = network_.offset(task.layer) + range.offset;
   T* weight = network_.parameters().data() + at;
   if (factor != 1 || clip_value > 0) scale_and_clip(gradient, range.size, factor, clip_value);
-  if (range.size > 0) optimizer.update(kernels_, weight, gradient, at, range.size);
+  if (range.size > 0) optimizer.update(kernels_, task.layer, weight, gradient, at, range.size);
   if (which == 0 && layer.restraints().longest > 0)
     limit_rows(weight, task.rows, range.size / task.rows, layer.restraints().longest);
 }
@@ -312,7 +312,7 @@ void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, 
   parallel_region(plan_.threads, [&](Team& team) {
     for (std::int64_t begin = 0, step = 0; begin < samples.count; begin += whole, ++step) {
       const std::int64_t end = std::min(begin + whole, samples.count);
-      optimizer.begin_step(learning_rate[step]);
+      optimizer.begin_step(learning_rate + step * optimizer.groups());
       losses[step] = 0;
       for (std::int64_t at = begin, part = 0; at < end; at += batch, ++part) {
         const int count = static_cast<int>(std::min(batch, end - at));

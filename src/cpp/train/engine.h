@@ -36,7 +36,7 @@ class Engine {
   void train(double* losses, T* outputs, OptimizerState<T>& optimizer, const Samples<T>& samples,
              const double* learning_rate, const StepSettings& settings);
   // One update with the network's gradient buffer as it is.
-  void update(OptimizerState<T>& optimizer, double learning_rate, const StepSettings& settings);
+  void update(OptimizerState<T>& optimizer, const double* learning_rates, const StepSettings& settings);
   // The mean loss; its gradient goes to the network's gradient buffer. step: which step's noise.
   double gradients(const Samples<T>& samples, std::int64_t step);
   // The mean loss, and the outputs where wanted.
