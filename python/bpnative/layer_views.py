@@ -12,7 +12,6 @@ import numpy.typing as npt
 from . import _bpnative
 from .activations import Activation
 from .layer_base import LayerSpecification
-from .specification import check_number
 
 Array = npt.NDArray[Any]
 
@@ -121,9 +120,8 @@ class Layer:
     def l2(self, value: float) -> None:
         if not hasattr(self._specification, "l2") or self._node is None:
             raise AttributeError(f"{self._specification!r} has no weight to penalize with l2")
-        value = check_number(value, "l2", "[0, inf)")
-        self._native.set_l2(self._node, value)
-        self._l2 = value
+        self._native.set_l2(self._node, value)  # refuses what is negative or not finite
+        self._l2 = float(value)
 
     @property
     def tensors(self) -> Mapping[str, Array]:

@@ -105,7 +105,7 @@ def dense_layers(network: Network) -> list[Layer]:
     return [layer for layer in network.layers if isinstance(layer.specification, Dense)]
 
 
-def set_l2(network: Network, l2: float) -> None:
-    """Set the L2 penalty of all weights (never of biases): the gradient gets l2·W, the loss l2/2·|W|²."""
-    for layer in dense_layers(network):
+def set_l2(layers: Iterable[Layer], l2: float) -> None:
+    """Set the L2 penalty of the weights of dense layers (never of biases): gradient + l2·W, loss + l2/2·|W|²."""
+    for layer in layers:
         layer.l2 = l2

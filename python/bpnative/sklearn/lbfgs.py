@@ -46,7 +46,7 @@ def fit_lbfgs(
     if weight_of is not None:
         total = float(weight_of.sum(dtype=np.float64))
         samples = samples._replace(weight=weight_of * weight_of.dtype.type(len(weight_of) / total))
-    set_l2(network, 0.0)
+    set_l2(dense_layers(network), 0.0)
     seen: dict[str, float] = {}
 
     def value(parameters: Array) -> tuple[float, Array]:

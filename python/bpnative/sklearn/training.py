@@ -66,6 +66,9 @@ class Steps:
     def __init__(self, trainer: Trainer, objective: Objective, samples: Samples, alpha: float, batch_size: int) -> None:
         self._trainer, self._objective, self._batch_size = trainer, objective, batch_size
         self._alpha = alpha
+        self._layers = architecture.dense_layers(trainer.network)
+        if not alpha:  # a penalty that comes or goes costs a new plan: never for nothing
+            architecture.set_l2(self._layers, 0.0)
         self._weight = samples.weight
         self._samples = samples if samples.weight is None else samples._replace(weight=np.empty_like(samples.weight))
         self._constant = objective.constant(samples.y, samples.weight)
@@ -76,7 +79,7 @@ class Steps:
         for part, weight_sum in self._calls(order):
             l2 = self._alpha / (weight_sum * self._objective.gradient_scale)
             if self._alpha:
-                architecture.set_l2(self._trainer.network, l2)
+                architecture.set_l2(self._layers, l2)
             before = self._penalty(l2)
             loss = train_epoch(self._trainer, number, self._samples, part, self._batch_size, callbacks)["loss"]
             # The penalty's mean over the steps, where it does not scale as the loss does: by its ends, to second order.
@@ -90,8 +93,7 @@ class Steps:
     def _penalty(self, l2: float) -> float:
         if not self._alpha or self._objective.loss_scale == self._objective.gradient_scale:
             return 0.0
-        weights = [layer.weight for layer in architecture.dense_layers(self._trainer.network)]
-        return 0.5 * l2 * sum(float(np.vdot(weight, weight)) for weight in weights)
+        return 0.5 * l2 * sum(float(np.vdot(layer.weight, layer.weight)) for layer in self._layers)
 
     def _calls(self, order: npt.NDArray[np.int64]) -> list[tuple[npt.NDArray[np.int64], float]]:
         """Parts of the order that one native call each can do, and the sum of weights of each batch in them."""
