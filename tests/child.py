@@ -38,9 +38,9 @@ def environment(**changes: str) -> dict[str, str]:
     return {**{k: v for k, v in os.environ.items() if k not in ours}, "OPENBLAS_NUM_THREADS": "1", **changes}
 
 
-def start(code: str, *options: str, **changes: str) -> subprocess.Popen[str]:
+def start(code: str, *options: str, before: str = "", **changes: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, *options, "-c", PRELUDE + code],
+        [sys.executable, *options, "-c", before + PRELUDE + code],
         env=environment(**changes),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -48,9 +48,9 @@ def start(code: str, *options: str, **changes: str) -> subprocess.Popen[str]:
     )
 
 
-def run(code: str, *options: str, **changes: str) -> str:
-    """What the code prints; it must end by itself, well, within a minute."""
-    process = start(code, *options, **changes)
+def run(code: str, *options: str, before: str = "", **changes: str) -> str:
+    """What the code prints; it must end by itself, well, within a minute. `before` runs before bpnative is imported."""
+    process = start(code, *options, before=before, **changes)
     try:
         printed, errors = process.communicate(timeout=60)
     finally:

@@ -84,7 +84,10 @@ from .optimizers import (
 )
 from .scaled import Scaled
 from .splitting import stratified_split
+from .threadpoolctl_controller import register_where_used
 from .trainer import Trainer
+
+register_where_used()
 
 __all__ = [
     "EMA",

@@ -14,7 +14,7 @@ from .callbacks import Callback, Run
 from .checkpoint import Keeper
 from .history import History
 from .meter import Meter
-from .samples import SampleSource
+from .samples import Order, SampleSource
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -39,12 +39,13 @@ class Position:
         samples: SampleSource,
         generator: np.random.Generator | None,
         batch_size: int,
+        order: Order | None = None,
     ) -> None:
         self.epoch, self.samples, self.generator = epoch, samples, generator
         self.generator_state = generator.bit_generator.state if generator else None  # as it was before the order
-        self.order = samples.order(generator)
+        self.order = samples.order(generator) if order is None else order
         self.done = self.step = 0
-        self.losses = np.empty(-(-samples.n // (batch_size * trainer.accumulate)))
+        self.losses = np.empty(-(-len(self.order) // (batch_size * trainer.accumulate)))
         self.meter = Meter(trainer.metrics, trainer.loss.compared_columns(trainer.network.output_size))
 
 

@@ -62,6 +62,7 @@ class Layer:
         self._node = node
         self._specification = specification
         self._input_size = input_size
+        self._l2: float = getattr(specification, "l2", 0.0)
         self._views = views
         self._codes: Mapping[int, int] = {}  # columns of an embedding behind a Normalize
         self.name = name
@@ -76,6 +77,8 @@ class Layer:
             inside = tuple(layer.specification for layer in self.layers if not layer.name.endswith(".projection"))
             learns = self._specification.is_trainable or self.trainable  # one inside may learn again by itself
             return dataclasses.replace(self._specification, layers=inside, trainable=learns)  # type: ignore[call-arg]
+        if self.l2 != getattr(self._specification, "l2", 0.0):
+            self._specification = dataclasses.replace(self._specification, l2=self.l2)  # type: ignore[call-arg]
         return self._specification
 
     @property
@@ -111,6 +114,18 @@ class Layer:
             layer.trainable = value
         if self._node is not None:
             self._native.set_trainable(self._node, self._specification.is_trainable)
+
+    @property
+    def l2(self) -> float:
+        """The penalty on the weight of a dense layer, see `Dense`; 0 in all others. Writable, between steps."""
+        return self._l2
+
+    @l2.setter
+    def l2(self, value: float) -> None:
+        if not hasattr(self._specification, "l2") or self._node is None:
+            raise AttributeError(f"{self._specification!r} has no weight to penalize with l2")
+        self._native.set_l2(self._node, value)  # refuses what is negative or not finite
+        self._l2 = float(value)
 
     @property
     def tensors(self) -> Mapping[str, Array]:

@@ -139,26 +139,6 @@ class Trainer(TrainerFiles):
         self._rates = lbfgs.rates_of(optimizer)
         self._optimizer = optimizer
 
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """The groups of layers, as they were given."""
-        return self._groups.given
-
-    @property
-    def schedule_state(self) -> dict[str, float]:
-        """What the schedule remembers of epochs and results, numbers by name; empty where it goes by the step alone."""
-        return dict(self._rates.state)
-
-    @property
-    def step_count(self) -> int:
-        """Number of updates made so far, over all calls."""
-        return self._native.step_count
-
-    @property
-    def state(self) -> dict[str, Array]:
-        """The optimizer's state by name, writable flat views laid out as ``network.parameters``."""
-        return self._native.state
-
     def fit(
         self,
         X: object,

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy.typing as npt
+
 from . import trainer_files
 from .averages import Averaged
+from .groups import Group, Groups
 from .io.atomic import PathLike
 from .layer_views import assign
 from .losses import LossLike
 from .metrics import MetricLike
 from .optimizers import Optimizer
+from .schedules import Rates
 from .specification import check_count
 
 if TYPE_CHECKING:
     from .trainer import Trainer
 
+Array = npt.NDArray[Any]
 T = TypeVar("T", bound="TrainerFiles")
 
 STATE_VERSION = 2
@@ -24,6 +29,33 @@ STATE_VERSION = 2
 
 class TrainerFiles(Averaged):
     """The part of `Trainer` that files, pickle and copies use."""
+
+    _groups: Groups
+    _rates: Rates
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of layers, as they were given."""
+        return self._groups.given
+
+    @property
+    def schedule_state(self) -> dict[str, float]:
+        """What the schedule remembers of epochs and results, numbers by name; empty where it goes by the step alone."""
+        return dict(self._rates.state)
+
+    @property
+    def step_count(self) -> int:
+        """Number of updates made so far, over all calls: schedules and bias corrections go by it. Writable."""
+        return self._native.step_count
+
+    @step_count.setter
+    def step_count(self, value: int) -> None:
+        self._native.step_count = check_count(value, "step_count", 0)
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The optimizer's state by name, writable flat views laid out as ``network.parameters``."""
+        return self._native.state
 
     def save(self, path: PathLike) -> None:
         """Write all of the trainer to a file, all or nothing: `load` goes on from it to the bit.

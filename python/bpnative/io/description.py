@@ -29,7 +29,8 @@ def known_kinds() -> dict[str, type[Specification]]:
     while todo:
         for kind in todo.pop().__subclasses__():
             todo.append(kind)
-            if kind.__module__.split(".")[0] == "bpnative" and isinstance(getattr(kind, "name", None), str):
+            # A variant that shares its base's name (scikit-learn's Adam) is not what the name stands for.
+            if kind.__module__.split(".")[0] == "bpnative" and isinstance(vars(kind).get("name"), str):
                 kinds[kind_name(kind)] = kind
     return kinds
 

@@ -137,6 +137,12 @@ void bind_network(py::module_& module) {
             any.visit([&](auto& own) { compute(own.network, [&] { own.network.set_trainable(layer, trainable); }); });
           },
           py::arg("layer"), py::arg("trainable"))
+      .def(
+          "set_l2",
+          [](AnyNetwork& any, int layer, double l2) {
+            any.visit([&](auto& own) { compute(own.network, [&] { own.network.set_l2(layer, l2); }); });
+          },
+          py::arg("layer"), py::arg("l2"))
       .def("predict", predict, py::arg("out"), py::arg("x"))
       .def("forward", forward, py::arg("out"), py::arg("x"), py::arg("training"))
       .def("backward", backward, py::arg("input_gradient").none(true), py::arg("output_gradient"));

@@ -23,6 +23,10 @@ class Dense final : public Layer<T> {
   Ranges ranges(int first, int rows) const override;
   void gradient(const RowsCall<T>& call) const override;
   Restraints restraints() const override { return restraints_; }
+  bool set_l2(double l2) override {
+    restraints_.l2 = l2;
+    return true;
+  }
   double cost() const override { return static_cast<double>(this->inputs()) * this->outputs(); }
 
  private:

@@ -142,6 +142,7 @@ class Layer {
   virtual Ranges ranges(int /*first*/, int /*rows*/) const { return {}; }
   virtual void gradient(const RowsCall<T>&) const {}
   virtual Restraints restraints() const { return {}; }  // of the first range
+  virtual bool set_l2(double /*l2*/) { return false; }  // false: the layer has no weight to penalize
 
   // Multiply-adds of one sample, forward; the plan weighs tasks by it.
   virtual double cost() const { return 0; }

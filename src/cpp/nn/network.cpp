@@ -2,6 +2,8 @@
 // bindings.
 #include "nn/network.h"
 
+#include <cmath>
+
 #include "core/error.h"
 
 namespace bpnative {
@@ -64,6 +66,17 @@ void Network<T>::set_trainable(int layer, bool trainable) {
     fail_value("layer " + std::to_string(layer) + " does not exist; the network has " + std::to_string(size()));
   if (trainable_[layer] != trainable) ++revision_;
   trainable_[layer] = trainable;
+}
+
+template <class T>
+void Network<T>::set_l2(int layer, double l2) {
+  if (layer < 0 || layer >= size())
+    fail_value("layer " + std::to_string(layer) + " does not exist; the network has " + std::to_string(size()));
+  if (!(l2 >= 0) || std::isinf(l2))
+    fail_value("expected l2 as a finite number of at least 0, got " + std::to_string(l2));
+  const bool before = layers_[layer]->restraints().penalty();
+  if (!layers_[layer]->set_l2(l2)) fail_value("layer " + std::to_string(layer) + " has no weight to penalize");
+  if (layers_[layer]->restraints().penalty() != before) ++revision_;
 }
 
 template class Network<float>;

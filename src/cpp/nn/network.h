@@ -51,6 +51,7 @@ class Network {
 
   bool trainable(int layer) const { return trainable_[layer]; }
   void set_trainable(int layer, bool trainable);
+  void set_l2(int layer, double l2);  // between steps; a plan holds as long as it is 0 or not, as before
   // Training changes its parameters; a frozen one keeps its statistics, too.
   bool learns(int layer) const { return trainable_[layer] && layers_[layer]->gradient_rows() > 0; }
   std::int64_t updates = 0;   // training steps made, by whatever trainer
