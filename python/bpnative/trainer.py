@@ -15,6 +15,7 @@ from .epoch import Pace, evaluate, run_epochs
 from .groups import Group, Groups
 from .history import History
 from .inputs import adapt_first
+from .insight import Insight
 from .layer_views import assign
 from .lbfgs import LBFGS
 from .losses import FunctionLoss, FunctionTrainer, Loss, LossLike
@@ -30,7 +31,7 @@ Array = npt.NDArray[Any]
 STATE_VERSION = 2
 
 
-class Trainer(Averaged):
+class Trainer(Averaged, Insight):
     """Trains a network: a loss, an optimizer with its state, metrics to report, and the order of samples.
 
     Args:

@@ -1,0 +1,8 @@
+"""A step of training looked into, and backpropagation held against finite differences."""
+
+from __future__ import annotations
+
+from .explanation import Explanation
+from .walk import LayerStep
+
+__all__ = ["Explanation", "LayerStep"]
