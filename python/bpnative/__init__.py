@@ -27,6 +27,7 @@ from . import activations, datasets, initializers, kernels, layers, losses, metr
 from .averages import EMA, SWA
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
+from .explain import compare_gradients
 from .groups import Group
 from .history import History
 from .layers import (
@@ -131,6 +132,7 @@ __all__ = [
     "Trainer",
     "__version__",
     "activations",
+    "compare_gradients",
     "datasets",
     "get_num_threads",
     "initializers",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .differences import GradientComparison, compare_gradients
 from .explanation import Explanation
 from .walk import LayerStep
 
-__all__ = ["Explanation", "LayerStep"]
+__all__ = ["Explanation", "GradientComparison", "LayerStep", "compare_gradients"]
