@@ -1,10 +1,11 @@
-"""What a trainer can say about itself: `Trainer.explain`."""
+"""What a trainer can say about itself: `Trainer.explain`, `Trainer.diagnose`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from .diagnosis import Diagnosis
     from .explain import Explanation
     from .trainer import Trainer
 
@@ -45,3 +46,49 @@ class Insight:
         from .explain.explanation import explain
 
         return explain(cast("Trainer", self), x, y)
+
+    def diagnose(
+        self,
+        X: object,
+        y: object,
+        validation_data: object = None,
+        *,
+        steps: int = 30,
+        batch_size: int = 32,
+    ) -> Diagnosis:
+        """Why does it not learn: run a few steps on a copy, and say in words what is wrong and what to do, worst first.
+
+        Looked at: inputs and targets (NaN, constant, not scaled, labels off by one, one class, out of the last layer's
+        reach), the loss at the start by that of chance, dead and saturated units, vanishing and exploding gradients,
+        updates by the size of weights, where NaN comes up first, whether a single batch can be learned by heart, a loss
+        of one's own against finite differences, rows that are in the training and the validation data.
+
+        Trainer and network stay as they are, bit for bit. Takes about a second for small networks.
+
+        Args:
+            X: (n, input_size), some thousand rows are enough; NaN is found, not refused.
+            y: As the loss takes it, see `fit`.
+            validation_data: (X, y), to be compared with the training data.
+            steps: How many steps to run on the copy.
+            batch_size: Samples of a step.
+
+        Returns:
+            A `bpnative.diagnosis.Diagnosis`: ``print`` it; ``findings``, ``codes`` and ``to_dict()`` are for machines.
+
+        Raises:
+            TypeError: Data are no real numbers.
+            ValueError: Data have the wrong shape, or targets are not what the loss takes.
+
+        Source: Karpathy, "A recipe for training neural networks", 2019; Glorot & Bengio, "Understanding the difficulty
+        of training deep feedforward neural networks", AISTATS 2010.
+
+        Example:
+            >>> import bpnative as bp
+            >>> X, y = bp.datasets.load_digits()
+            >>> trainer = bp.Trainer(bp.mlp([64, 32, 10], seed=0), loss="cross_entropy", optimizer=bp.SGD(1e-7))
+            >>> trainer.diagnose(X, y).codes
+            ['learning_rate_too_low']
+        """
+        from .diagnosis.diagnose import diagnose
+
+        return diagnose(cast("Trainer", self), X, y, validation_data, steps, batch_size)
