@@ -82,8 +82,9 @@ FAULTS = {
     "constant columns": ("inputs_constant", "warning", None, classifier, HALF, LABELS),
     "X of bytes": ("inputs_not_scaled", "error", None, classifier, DIGITS * 255 * 4, LABELS),
     "X of one large column": ("inputs_not_scaled", "error", None, regression, A * ([1] * 7 + [4000]), B),
-    "tiny X": ("inputs_not_scaled", "warning", None, regression, A * 1e-4, B),
-    "large y": ("targets_not_scaled", "warning", None, regression, A, B * 3000),
+    "tiny X": ("inputs_not_scaled", "error", None, regression, A * 1e-4, B),
+    "larger X": ("inputs_not_scaled", "warning", None, classifier, DIGITS * 40, LABELS),
+    "large y": ("targets_not_scaled", "error", None, regression, A, B * 3000),
     "SGD(1e4)": ("nan_in_training", "error", None, lambda: regression(optimizer=bp.SGD(1e4)), A, B),
     "own logarithm": ("nan_in_training", "error", None, lambda: regression(loss=own_log), A, B[:, None]),
     "SGD(20)": ("learning_rate_too_high", "error", "1", lambda: classifier(optimizer=bp.SGD(20.0)), DIGITS, LABELS),
@@ -249,10 +250,22 @@ def with_gap_found(X, row, column):
     return finding.text.partition("row ")[2].rstrip(".")
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 10])
+def test_few_samples_are_not_judged_by(n):
+    assert classifier().diagnose(DIGITS[:n], LABELS[:n]).ok
+    assert regression().diagnose(A[:n], B[:n]).ok
+
+
 def test_only_gaps():
     diagnosis = regression().diagnose(np.full((5, 8), np.nan), np.ones(5))
     assert diagnosis.codes == ["nan_in_inputs"]
     assert diagnosis.layers == []
+
+
+def test_causes_stand_before_what_follows():
+    findings = regression().diagnose(A * 1e-4, B).findings
+    assert findings[0].code == "inputs_not_scaled"
+    assert findings[-1].advice == "Mend what stands above, then look again."
 
 
 def test_contradictions_cannot_be_learned():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from .report import Finding
 
 Array = npt.NDArray[Any]
 
+ROWS = 20_000  # that means and deviations are taken of
 LARGE, HUGE = 10.0, 100.0  # means and deviations of inputs; made for values of about 1
 REACH = {  # what an activation can give
     **dict.fromkeys(("sigmoid", "hard_sigmoid", "softmax"), (0.0, 1.0)),
@@ -28,8 +31,11 @@ def not_finite(values: Array, what: str, code: str) -> list[Finding]:
     if not len(wrong):
         return []
     place = ", column ".join(map(str, wrong[0]))
-    text = f"{what} holds {len(wrong)} values that are NaN or infinite, the first in row {place}."
-    advice = f"Drop such rows, or fill the gaps, e.g. with the column's median. Rows with {what} of numbers were used."
+    count = "1 value that is" if len(wrong) == 1 else f"{len(wrong)} values that are"
+    text = f"{what} holds {count} NaN or infinite, the first in row {place}."
+    advice = (
+        "Drop such rows, or fill the gaps, e.g. with the column's median. The rest of this report is about other rows."
+    )
     return [Finding(code, "error", text, advice, numbers={"count": len(wrong), "row": int(wrong[0][0])})]
 
 
@@ -38,9 +44,9 @@ def inputs(x: Array, codes: dict[int, int], is_scaled_inside: bool) -> list[Find
     columns = [column for column in range(x.shape[1]) if column not in codes]
     if not columns or len(x) < 2:
         return []
-    values = x[:, columns].astype(np.float64)
+    constant = (x.max(axis=0) == x.min(axis=0))[columns]
+    values = x[:: 1 + len(x) // ROWS, columns].astype(np.float64)
     mean, std = np.abs(values.mean(axis=0)), values.std(axis=0)
-    constant = values.max(axis=0) == values.min(axis=0)
     found = []
     # A column of zeros does nothing at all; pictures have some. Any other constant shifts every unit.
     disturbing = constant & (mean > 0)
@@ -133,8 +139,8 @@ def duplicates(x: Array, validation: Array) -> list[Finding]:
         >>> duplicates(np.eye(3), np.eye(3)[:1])[0].numbers["count"]
         1
     """
-    seen = {row.tobytes() for row in np.ascontiguousarray(x + 0.0)}  # -0.0 becomes 0.0
-    count = sum(row.tobytes() in seen for row in np.ascontiguousarray(validation + 0.0))
+    seen = set(_digests(x))
+    count = sum(digest in seen for digest in _digests(validation))
     share = count / len(validation)
     if share <= 0.01:
         return []
@@ -142,3 +148,9 @@ def duplicates(x: Array, validation: Array) -> list[Finding]:
     advice = "Validation then measures memory. Remove duplicates before splitting; keep samples of one source together."
     severity = "error" if share > 0.1 else "warning"
     return [Finding("validation_duplicates", severity, text, advice, numbers={"count": count, "share": share})]
+
+
+def _digests(x: Array) -> Iterator[bytes]:
+    """16 bytes that stand for a row."""
+    for row in x:
+        yield hashlib.blake2b(np.ascontiguousarray(row + 0.0).data, digest_size=16).digest()  # -0.0 becomes 0.0

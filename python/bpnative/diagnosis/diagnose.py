@@ -64,7 +64,7 @@ def diagnose(trainer: Trainer, X: object, y: object, validation_data: Any, steps
         if seen.broken is None or seen.broken.step > 0:
             fresh = twin_of(trainer)
             adapt_first(fresh.network.layers, samples.x)
-            found += overfit(fresh, samples)
+            found = network_checks.with_causes(found, overfit(fresh, samples))
         layers = network_checks.report(seen)
     return Diagnosis(ordered(found), layers, seen.losses)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ STEEPEST = {
     **{"relu6": 1.0},
 }
 DEAD_SHARE, SATURATED_SHARE = 0.5, 0.5  # warnings from here on
+FEWEST = 32  # samples that can tell whether a unit is dead, and what the loss of chance is
 VANISHED, VANISHING, EXPLODING, EXPLODED = 1e-5, 1e-3, 1e3, 1e5
 HIGH, LOW = 0.3, 1e-5  # of an update's length to the weight's; about 1e-3 is usual
 
@@ -93,7 +95,7 @@ def units(seen: Observation) -> list[Finding]:
             )
             severity = "error" if saturated > 0.9 else "warning"
             found.append(Finding("saturated_units", severity, text, advice, step.name, {"share": saturated}))
-        elif dead is not None and dead > DEAD_SHARE and not step.fused:
+        elif dead is not None and dead > DEAD_SHARE and not step.fused and len(step.y) >= FEWEST:
             text = f"Layer {step.name}: {dead:.0%} of the {step.y.shape[1]} {name} units are dead, 0 slope everywhere."
             advice = (
                 "They learn no more. Use 'leaky_relu' or 'gelu', he_uniform weights and biases of 0, scaled inputs, or "
@@ -212,7 +214,7 @@ def chance(loss: Any, y: Array, n_outputs: int) -> float | None:
 def start(seen: Observation, loss: Any, y: Array, n_outputs: int) -> list[Finding]:
     """The loss before the first step, by that of chance."""
     expected = chance(loss, y, n_outputs)
-    if not expected or not math.isfinite(seen.first_loss):
+    if not expected or not math.isfinite(seen.first_loss) or len(y) < FEWEST:
         return []
     classes = loss.targets in ("classes", "binary")
     limit = 2.5 * expected if classes else 20 * expected
@@ -221,9 +223,30 @@ def start(seen: Observation, loss: Any, y: Array, n_outputs: int) -> list[Findin
     text = f"The loss starts at {seen.first_loss:.3g}; that of chance is {expected:.3g}."
     if classes:
         advice = "The network is sure and wrong: scale the inputs, draw smaller weights in the last layer (or zeros)."
+    elif seen.first and np.square(seen.first[-1].y).mean() > 4 * np.square(y.astype(np.float64)).mean():
+        advice = "Outputs are too large: scale the inputs, and leave initializers at None."
     else:
         advice = "Scale the targets to mean 0 and deviation 1, or start the last layer's bias at their mean."
     severity = "error" if seen.first_loss > 10 * limit else "warning"
     return [
         Finding("loss_far_from_chance", severity, text, advice, numbers={"loss": seen.first_loss, "chance": expected})
     ]
+
+
+CAUSES = ("inputs_not_scaled", "targets_not_scaled", "dead_units", "saturated_units", "vanishing_gradients")
+
+
+def with_causes(found: list[Finding], failed: list[Finding]) -> list[Finding]:
+    """Where a batch could not be learned, what may be the cause is an error, and comes before.
+
+    Example:
+        >>> cause, failed = Finding("inputs_not_scaled", "warning", "", ""), Finding("cannot_overfit", "error", "", "")
+        >>> [(one.code, one.severity) for one in with_causes([cause], [failed])]
+        [('inputs_not_scaled', 'error'), ('cannot_overfit', 'error')]
+    """
+    if not failed:
+        return found
+    raised = [dataclasses.replace(one, severity="error") if one.code in CAUSES else one for one in found]
+    if any(one.severity == "error" and one.code != "validation_duplicates" for one in raised):
+        failed = [dataclasses.replace(one, advice="Mend what stands above, then look again.") for one in failed]
+    return raised + failed

@@ -26,8 +26,9 @@ def overfit(trainer: Trainer, samples: Samples) -> list[Finding]:
     """
     from ..trainer import Trainer
 
-    distinct = np.unique(samples.x, axis=0, return_index=True)[1]
-    rows = np.random.default_rng(1).permutation(np.sort(distinct))[:SAMPLES]
+    some = np.random.default_rng(1).permutation(len(samples.x))[: 20 * SAMPLES]
+    distinct = np.unique(samples.x[some], axis=0, return_index=True)[1]
+    rows = some[np.sort(distinct)][:SAMPLES]
     x, y = samples.x[rows], samples.y[rows]
     if len(rows) < 2 or (y == y[:1]).all():
         return []
@@ -65,7 +66,7 @@ def overfit(trainer: Trainer, samples: Samples) -> list[Finding]:
         at = left()
     if at <= 1:
         return []
-    what = f"{at * (1 - RIGHT):.0%} are still wrong" if hard else f"{at * LEFT:.0%} of the loss of chance are left"
+    what = f"{at * (1 - RIGHT):.0%} are still wrong" if hard else f"the loss is {at * LEFT:.3g} times that of chance"
     text = f"A copy cannot learn {len(rows)} samples by heart: after {STEPS} steps of Adam {what}."
     advice = (
         "Every network that works can. Look for equal inputs with different targets, layers that pass nothing (dead, "
