@@ -27,6 +27,7 @@ from . import activations, datasets, initializers, kernels, layers, losses, metr
 from .averages import EMA, SWA
 from .callbacks import Callback, CSVLogger, EarlyStopping, LearningRateFinder, Run, StopOnNaN, TensorBoard
 from .config import get_num_threads, set_num_threads, show_config
+from .explain import compare_gradients
 from .groups import Group
 from .history import History
 from .io.c_source import to_c
@@ -146,6 +147,7 @@ __all__ = [
     "Trainer",
     "__version__",
     "activations",
+    "compare_gradients",
     "datasets",
     "from_onnx",
     "from_sklearn",

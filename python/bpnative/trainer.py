@@ -19,6 +19,7 @@ from .epoch import run_epochs
 from .groups import Group, Groups
 from .history import History
 from .inputs import adapt_first
+from .insight import Insight
 from .io.atomic import PathLike
 from .lbfgs import LBFGS
 from .losses import FunctionLoss, FunctionTrainer, Loss, LossLike
@@ -35,7 +36,7 @@ from .trainer_state import TrainerFiles
 Array = npt.NDArray[Any]
 
 
-class Trainer(TrainerFiles):
+class Trainer(TrainerFiles, Insight):
     """Trains a network: a loss, an optimizer with its state, metrics to report, and the order of samples.
 
     Args:
