@@ -23,7 +23,8 @@ if _bpnative.__version__ != __version__:
         f"for example with pip install --force-reinstall bpnative"
     )
 
-from . import activations, datasets, initializers, kernels, layers, losses, metrics, optimizers, schedules
+from . import activations, after, datasets, initializers, kernels, layers, losses, metrics, optimizers, schedules
+from .after import calibrate, conformal, input_gradients, permutation_importance, reliability
 from .averages import EMA, SWA
 from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
@@ -131,15 +132,21 @@ __all__ = [
     "Trainer",
     "__version__",
     "activations",
+    "after",
+    "calibrate",
+    "conformal",
     "datasets",
     "get_num_threads",
     "initializers",
+    "input_gradients",
     "kernels",
     "layers",
     "losses",
     "metrics",
     "mlp",
     "optimizers",
+    "permutation_importance",
+    "reliability",
     "schedules",
     "set_num_threads",
     "show_config",
