@@ -23,7 +23,7 @@ if _bpnative.__version__ != __version__:
         f"for example with pip install --force-reinstall bpnative"
     )
 
-from . import activations, after, datasets, initializers, kernels, layers, losses, metrics, optimizers, schedules
+from . import activations, after, datasets, initializers, kernels, layers, losses, metrics, optimizers, plot, schedules
 from .after import calibrate, conformal, input_gradients, permutation_importance, reliability
 from .averages import EMA, SWA
 from .callbacks import Callback, EarlyStopping, Run
@@ -146,6 +146,7 @@ __all__ = [
     "mlp",
     "optimizers",
     "permutation_importance",
+    "plot",
     "reliability",
     "schedules",
     "set_num_threads",
