@@ -117,7 +117,8 @@ def task_of(model: object, y: object, classifier: bool = False) -> Task:
                 f"expected a trainer whose loss is one of probabilities or numbers, got {model.loss!r}: its outputs "
                 f"are neither. Train with 'cross_entropy', 'binary_cross_entropy' or 'mse', or pass the network itself"
             )
-        if model.loss.targets == "counts" and network.output_activation.name != "exponential":
+        rates = network.output_activation.name == "exponential" or not getattr(model.loss, "log_input", True)
+        if model.loss.targets == "counts" and not rates:
             raise ValueError(
                 "expected a network whose outputs are counts, got one of their logarithms: end it in "
                 "activation='exponential', with which poisson fuses"
