@@ -85,7 +85,7 @@ def learning_rate(
 def _canvas(title: str, curves: list[Array], ends: tuple[int, int], label: str, width: int, height: int) -> str:
     width, height = check_count(width, "width", 2), check_count(height, "height", 2)
     longest = max(map(len, curves))
-    width = longest if width < 2 * longest < 2 * width else width  # no gaps where there is nearly a point a column
+    width = longest if width <= 2 * longest <= 2 * width else width  # no gaps where there is nearly a point a column
     finite = np.concatenate([values[np.isfinite(values)] for values in curves])
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     if high == low:
