@@ -26,10 +26,15 @@ if _bpnative.__version__ != __version__:
 from . import activations, after, datasets, initializers, kernels, layers, losses, metrics, optimizers, plot, schedules
 from .after import calibrate, conformal, input_gradients, permutation_importance, reliability
 from .averages import EMA, SWA
-from .callbacks import Callback, EarlyStopping, Run
+from .callbacks import Callback, CSVLogger, EarlyStopping, LearningRateFinder, Run, StopOnNaN, TensorBoard
 from .config import get_num_threads, set_num_threads, show_config
 from .groups import Group
 from .history import History
+from .io.c_source import to_c
+from .io.model import load
+from .io.onnx import from_onnx, to_onnx
+from .io.pytorch import from_torch, to_torch
+from .io.scikit import from_sklearn
 from .layers import (
     Activation,
     AlphaDropout,
@@ -78,6 +83,8 @@ from .optimizers import (
     RMSprop,
     Rprop,
 )
+from .scaled import Scaled
+from .splitting import stratified_split
 from .trainer import Trainer
 
 __all__ = [
@@ -97,6 +104,7 @@ __all__ = [
     "AlphaDropout",
     "BatchNorm",
     "BinaryCrossEntropy",
+    "CSVLogger",
     "Callback",
     "CategoricalFocal",
     "Cosine",
@@ -115,6 +123,7 @@ __all__ = [
     "Huber",
     "KLDivergence",
     "LayerNorm",
+    "LearningRateFinder",
     "Lion",
     "LogCosh",
     "NAdam",
@@ -128,7 +137,10 @@ __all__ = [
     "Residual",
     "Rprop",
     "Run",
+    "Scaled",
     "SquaredHinge",
+    "StopOnNaN",
+    "TensorBoard",
     "Trainer",
     "__version__",
     "activations",
@@ -136,11 +148,15 @@ __all__ = [
     "calibrate",
     "conformal",
     "datasets",
+    "from_onnx",
+    "from_sklearn",
+    "from_torch",
     "get_num_threads",
     "initializers",
     "input_gradients",
     "kernels",
     "layers",
+    "load",
     "losses",
     "metrics",
     "mlp",
@@ -151,4 +167,8 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "show_config",
+    "stratified_split",
+    "to_c",
+    "to_onnx",
+    "to_torch",
 ]

@@ -9,28 +9,33 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _bpnative, data, lbfgs, losses
-from .averages import Average, Averaged, check_average
+from .around import Pace, evaluate
+from .averages import Average, check_average
+from .batches import Batches
 from .callbacks import Callback, gather
-from .epoch import Pace, evaluate, run_epochs
+from .checkpoint import Keeper
+from .class_weights import ClassWeight
+from .epoch import run_epochs
 from .groups import Group, Groups
 from .history import History
 from .inputs import adapt_first
-from .layer_views import assign
+from .io.atomic import PathLike
 from .lbfgs import LBFGS
 from .losses import FunctionLoss, FunctionTrainer, Loss, LossLike
 from .meter import bind_all
 from .metrics import MetricLike
 from .network import Network
 from .optimizers import LearningRate, Optimizer
+from .prepare import evaluation_data, training_data
 from .seeds import Seed, check_seed
+from .sources import Augment
 from .specification import check_count, check_flag, check_number
+from .trainer_state import TrainerFiles
 
 Array = npt.NDArray[Any]
 
-STATE_VERSION = 2
 
-
-class Trainer(Averaged):
+class Trainer(TrainerFiles):
     """Trains a network: a loss, an optimizer with its state, metrics to report, and the order of samples.
 
     Args:
@@ -38,7 +43,7 @@ class Trainer(Averaged):
         loss: A name such as ``"mse"`` or ``"cross_entropy"``, an object of `bpnative.losses`, or a callable(output,
             target) -> (loss, output_gradient), see `bpnative.FunctionLoss`.
         optimizer: A name of `bpnative.optimizers`, ``"lbfgs"``, or an object such as ``bp.Adam(learning_rate=1e-3)``.
-        metrics: Reported beside the loss: ``"accuracy"``, ``"mse"``, ``"mae"``, ``"r2"``, objects of
+        metrics: Reported beside the loss: names such as ``"accuracy"``, ``"f1_macro"`` or ``"r2"``, objects of
             `bpnative.metrics`, or ``callable(output, target) -> float``.
         clip_norm: The gradient over all parameters is shortened to at most this length before an update; None for any.
         clip_value: Each element of the gradient is cut to at most this size before an update; None for any.
@@ -157,15 +162,20 @@ class Trainer(Averaged):
     def fit(
         self,
         X: object,
-        y: object,
+        y: object = None,
         *,
         epochs: int | None = None,
         batch_size: int = 32,
         validation_data: Sequence[Any] | None = None,
+        validation_split: float | None = None,
         sample_weight: object = None,
+        class_weight: ClassWeight = None,
+        augment: Augment | None = None,
         shuffle: bool = True,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
+        checkpoint: PathLike | None = None,
+        checkpoint_every: float = 60.0,
     ) -> History:
         """Train for some epochs; a further call goes on where the last one ended, optimizer state included.
 
@@ -175,15 +185,25 @@ class Trainer(Averaged):
         loop or a script around `fit` stops as well. To go on instead, catch it.
 
         Args:
-            X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity.
+            X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity. `Scaled` data and large
+                memory maps are read block by block. Without y: an iterable of batches (X, y) or (X, y, sample_weight),
+                or a function that returns one for each epoch; each batch is a step.
             y: As the loss takes it: class labels (n,), one-hot rows or numbers (n, output_size), (n,) for one output.
             epochs: Passes over the data, at least 1; None is 1, or as many iterations as `LBFGS` may take.
             batch_size: Samples of a step, at least 1; the last batch of an epoch may be smaller.
             validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch.
+            validation_split: A fraction of X to validate with instead, drawn by the trainer's seed, class by class.
             sample_weight: (n,), factors of each sample's loss, at least 0.
+            class_weight: Factors by class, {class: factor} or one number a class, or "balanced"; not for validation.
+            augment: callable(x) or callable(x, rng) that returns a batch to train on instead, of the same shape.
             shuffle: Whether each epoch takes the samples in a new random order.
             callbacks: Objects of `bpnative.Callback`.
-            progress: One line an epoch: True prints, False doesn't, None does where standard output is a terminal.
+            progress: True shows a bar on a terminal and one line an epoch elsewhere, False nothing; None does as True,
+                except where standard output is caught in memory.
+            checkpoint: A file that the run is written to, and goes on from where it is there, in the middle of an epoch
+                too: whatever killed the run, it ends with the same bits as one never stopped. More epochs than before
+                go on; any other setting must be as in the file.
+            checkpoint_every: The most seconds between two writes; each epoch's end is written as well.
 
         Returns:
             The history: a dict of lists, a number an epoch.
@@ -199,19 +219,24 @@ class Trainer(Averaged):
             >>> history["loss"][-1] < 0.01
             True
         """
-        samples = self._data.dataset(X, y, sample_weight)
         if epochs is None:
             epochs = self._optimizer.max_iterations if isinstance(self._optimizer, LBFGS) else 1
-        epochs, batch_size = check_count(epochs, "epochs"), data.check_batch_size(batch_size, len(samples.x))
-        generator = self._generator if check_flag(shuffle, "shuffle") else None
-        validation = self._data.validation(validation_data)
-        self._check_metrics(samples)
-        self._check_metrics(validation)
-        adapt_first(self.network.layers, samples.x)
+        epochs, generator = check_count(epochs, "epochs"), self._generator if check_flag(shuffle, "shuffle") else None
+        every = check_number(checkpoint_every, "checkpoint_every", "[0, inf)")
+        settings = (sample_weight, class_weight, validation_data, validation_split, augment)
+        samples, validation = training_data(self, X, y, epochs, *settings)
+        batch_size = data.check_batch_size(batch_size, samples.n)
         chosen = gather(callbacks, progress)
+        adapt_first(self.network.layers, samples)
         if isinstance(self._optimizer, LBFGS):
+            self._optimizer.check_alone(checkpoint=checkpoint)
             return self._optimizer.run(self, samples, validation, epochs, chosen)
-        return run_epochs(self, samples, validation, epochs, batch_size, generator, chosen)
+        keeper = None
+        if checkpoint is not None:
+            if isinstance(samples, Batches):
+                raise ValueError("checkpoint needs data that can be gone through again from the middle: pass X and y")
+            keeper = Keeper(checkpoint, every, self, samples, validation, batch_size, generator is not None, chosen)
+        return run_epochs(self, samples, validation, epochs, batch_size, generator, chosen, keeper)
 
     def step(self, x: object, y: object, sample_weight: object = None) -> float:
         """One update with one minibatch: for online and reinforcement learning, and loops of one's own.
@@ -308,48 +333,15 @@ class Trainer(Averaged):
             >>> bp.Trainer(net, loss="mse", metrics=["mae"]).evaluate([[1.0], [2.0]], [2.0, 6.0])
             {'loss': 2.0, 'mae': 1.0}
         """
-        samples = self._data.dataset(X, y, sample_weight)
-        self._check_metrics(samples)
-        return evaluate(self, samples)
+        return evaluate(self, evaluation_data(self, X, y, sample_weight))
 
-    def _check_metrics(self, samples: data.Samples | None) -> None:
-        if samples is not None:
-            n_outputs = self.network.output_size
-            compared = self.loss.compared_columns(n_outputs)
-            for metric in self.metrics:
-                metric.check(samples.y, n_outputs if compared is None else len(compared))
+    def check_metrics(self, target: Array) -> None:
+        """Whether the metrics can be made of such targets.
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {
-            "version": STATE_VERSION,
-            "network": self.network,
-            "loss": self.loss,
-            "optimizer": self.optimizer,
-            "metrics": self.metrics,
-            "update": (self.clip_norm, self.clip_value, self.accumulate),
-            "generator": self._generator,
-            "history": self.history,
-            "step_count": self.step_count,
-            "schedule_state": self.schedule_state,
-            "state": {name: view.copy() for name, view in self.state.items()},
-            "groups": self.groups,
-            "average": self._average,
-            "average_state": self._average_state(),
-        }
-
-    def __setstate__(self, state: Any) -> None:
-        if not isinstance(state, dict) or state.get("version") != STATE_VERSION:
-            raise ValueError(f"expected a pickled trainer of version {STATE_VERSION}, got another")
-        settings = {"metrics": state["metrics"], "seed": state["generator"]}
-        settings |= dict(zip(("clip_norm", "clip_value", "accumulate"), state["update"], strict=True))
-        settings |= {name: state[name] for name in ("groups", "average")}
-        Trainer.__init__(self, state["network"], state["loss"], state["optimizer"], **settings)
-        views = self.state
-        if set(views) != set(state["state"]):
-            raise ValueError(f"expected pickled optimizer state {sorted(views)}, got {sorted(state['state'])}")
-        for name, view in views.items():
-            assign(view, state["state"][name], f"optimizer state {name!r}")
-        self._set_average_state(state["average_state"])
-        self._native.step_count = check_count(state["step_count"], "step_count", 0)
-        self._rates.restore(state.get("schedule_state", self._rates.state))
-        self.history = state["history"]
+        Raises:
+            ValueError: One can't.
+        """
+        n_outputs = self.network.output_size
+        compared = self.loss.compared_columns(n_outputs)
+        for metric in self.metrics:
+            metric.check(target, n_outputs if compared is None else len(compared))
