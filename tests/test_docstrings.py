@@ -35,6 +35,9 @@ def examples() -> list:
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
 def test_example(example, tmp_path, monkeypatch):
+    if example.name.startswith("bpnative.plot.") and ".text." not in example.name and ".numbers." not in example.name:
+        pyplot = pytest.importorskip("matplotlib.pyplot", reason="needs matplotlib: pip install 'bpnative[plot]'")
+        pyplot.close("all")
     monkeypatch.chdir(tmp_path)
     output: list[str] = []
     results = doctest.DocTestRunner(optionflags=FLAGS).run(example, out=output.append)

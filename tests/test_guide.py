@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 import markdown
 
 PAGES = sorted((Path(__file__).resolve().parent.parent / "docs" / "guide").glob("*.md"))
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "guide" / "images"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -19,7 +22,16 @@ def test_page(page, tmp_path, monkeypatch):
         pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
     if "import pandas" in text:
         pytest.importorskip("pandas", reason="pandas is not installed")
+    if "savefig(" in text:
+        pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed")
+        pyplot.close("all")
     assert markdown.run(text, page.name) > 0
+    if "savefig(" in text:
+        pyplot.close("all")
+        saved = {path.name for path in tmp_path.glob("*.png")}
+        assert (
+            saved == set(re.findall(r"\(images/([\w-]+\.png)\)", text)) == {path.name for path in IMAGES.glob("*.png")}
+        )
 
 
 def test_there_are_pages_and_a_wrong_output_fails():

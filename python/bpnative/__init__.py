@@ -23,7 +23,8 @@ if _bpnative.__version__ != __version__:
         f"for example with pip install --force-reinstall bpnative"
     )
 
-from . import activations, datasets, initializers, kernels, layers, losses, metrics, optimizers, schedules
+from . import activations, after, datasets, initializers, kernels, layers, losses, metrics, optimizers, plot, schedules
+from .after import calibrate, conformal, input_gradients, permutation_importance, reliability
 from .averages import EMA, SWA
 from .callbacks import Callback, CSVLogger, EarlyStopping, LearningRateFinder, Run, StopOnNaN, TensorBoard
 from .config import get_num_threads, set_num_threads, show_config
@@ -147,13 +148,17 @@ __all__ = [
     "Trainer",
     "__version__",
     "activations",
+    "after",
+    "calibrate",
     "compare_gradients",
+    "conformal",
     "datasets",
     "from_onnx",
     "from_sklearn",
     "from_torch",
     "get_num_threads",
     "initializers",
+    "input_gradients",
     "kernels",
     "layers",
     "load",
@@ -161,6 +166,9 @@ __all__ = [
     "metrics",
     "mlp",
     "optimizers",
+    "permutation_importance",
+    "plot",
+    "reliability",
     "schedules",
     "set_num_threads",
     "show_config",

@@ -123,11 +123,7 @@ def _judge(out: Printer, truth: npt.NDArray[Any], predicted: npt.NDArray[Any]) -
     out()
     out(out.style(f"Held-out accuracy {right / len(truth):.1%}", "green") + f": {right} of {len(truth)} digits right.")
     out.heading("Confusion matrix (a row for each digit, a column for what the network reads)")
-    counts = np.zeros((10, 10), dtype=int)
-    np.add.at(counts, (truth, predicted), 1)
-    rows = [["", *map(str, range(10))]]
-    rows += [[str(digit), *(str(count) if count else "·" for count in row)] for digit, row in enumerate(counts)]
-    for line in table(rows, ">" * 11):
+    for line in bp.plot.text.confusion_matrix(truth, predicted, range(10)).splitlines():
         out(f"  {line}")
 
 
