@@ -1,4 +1,4 @@
-"""The command line: ``python -m bpnative`` or ``bpnative``, with the commands demo, bench and info.
+"""The command line: ``python -m bpnative`` or ``bpnative``, with train, predict, evaluate, info, demo and bench.
 
 Each command is a module with ``add_parser``; text.py is what they print with.
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TextIO, cast
 
 from .. import __version__
-from . import bench, demo, info
+from . import bench, demo, evaluate, info, predict, train
 from .text import Printer
 
 __all__ = ["main"]
@@ -22,6 +22,8 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 _EXAMPLES = """\
 examples:
+  {prog} train houses.csv --target price
+  {prog} predict houses.safetensors new.csv -o prices.csv
   {prog} demo                 train on handwritten digits, in seconds
   {prog} bench --quick        see that every workload runs
   {prog} info                 what was chosen for this machine
@@ -40,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"bpnative {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (demo, bench, info):
+    for command in (train, predict, evaluate, info, demo, bench):
         command.add_parser(commands)
     return parser
 
