@@ -95,7 +95,7 @@ def examine(
         if kind == "number":
             raise ValueError(f"column {name!r} was asked for as numbers, but holds texts such as {quoted(*counts)}")
     if kind is None or kind == "date":
-        order = find_order(list(counts), day_first)
+        order = find_order(there, day_first)
         if order is not None:
             seconds = to_seconds(list(counts), order[0])
             bad = [text for text, second in zip(counts, seconds, strict=True) if np.isnan(second)]

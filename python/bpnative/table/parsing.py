@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
 
+DATE_SHARE = 0.9  # of the cells that are there: a column with so many dates is one of dates
 SYMBOLS = "$€£¥%"
 COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:[. \u00a0']\d{3})+)?(?:,\d+)?(?:[eE][+-]?\d+)?")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
@@ -50,6 +51,8 @@ def find_style(texts: Sequence[str], separator: str = ",", default: str | None =
         return ("comma" if as_comma > as_thousands else "thousands"), True
     if as_comma == 0:
         return "point", True
+    if any(re.search(r"\d\.(\d{1,2}|\d{4,})$", text.strip(SYMBOLS + " ")) for text in texts if "." in text):
+        return "thousands", True
     return (default if default in ("comma", "thousands") else "thousands" if separator == "," else "comma"), False
 
 
@@ -106,14 +109,14 @@ def find_order(texts: Sequence[str], day_first: bool | None = None) -> tuple[str
     sample = texts[:: max(1, len(texts) // 1000)]
     if not sample:
         return None
-    if sum(YEAR_FIRST.fullmatch(text) is not None for text in sample) >= 0.95 * len(sample):
+    if sum(YEAR_FIRST.fullmatch(text) is not None for text in sample) >= DATE_SHARE * len(sample):
         return "year", True
     matches = [match for text in sample if (match := YEAR_LAST.fullmatch(text))]
-    if len(matches) < 0.95 * len(sample):
+    if len(matches) < DATE_SHARE * len(sample):
         return None
     if day_first is not None:
         return ("day" if day_first else "month"), True
-    all_matches = [match for text in texts if (match := YEAR_LAST.fullmatch(text))]
+    all_matches = [match for text in set(texts) if (match := YEAR_LAST.fullmatch(text))]
     first, second = (max(int(match[part]) for match in all_matches) for part in ("a", "b"))
     if first > 12 or second > 12:
         return ("day" if first > 12 else "month"), True

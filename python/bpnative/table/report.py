@@ -32,7 +32,8 @@ p { margin: .4rem 0; } .soft { color: var(--soft); }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; } .n { text-align: right; font-variant-numeric: tabular-nums; }
-td.name { overflow-wrap: anywhere; min-width: 7rem; } .matrix td, .matrix th { text-align: right; padding: .3rem .6rem; }
+td.name { overflow-wrap: anywhere; min-width: 7rem; }
+.matrix td, .matrix th { text-align: right; padding: .3rem .6rem; }
 .matrix td.hit { font-weight: 700; background: var(--panel); }
 svg { width: 100%; max-width: 44rem; height: auto; display: block; } svg text { font-size: 12px; fill: var(--soft); }
 .grid { stroke: var(--line); } .axis { stroke: var(--soft); } .mark { stroke: var(--soft); stroke-dasharray: 4 4; }
@@ -94,7 +95,7 @@ def report(source: str, found: Survey, result: Result) -> str:
         _table(
             ("column", "used as", "missing", "different", "decision"),
             [
-                (name, kind_of(one), f"{one.missing:,}", f"{one.distinct:,}", ("⚠ " if one.warning else "") + one.decision)
+                (name, kind_of(one), f"{one.missing:,}", f"{one.distinct:,}", f"{'⚠ ' * one.warning}{one.decision}")
                 for name, one in found.findings.items()
             ],
             "llrrl",
