@@ -8,19 +8,20 @@ the known.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from .parsing import date_parts, find_order, find_style, to_numbers, to_seconds
+from .inference import MOST_CATEGORIES
+from .parsing import date_parts, find_style, to_numbers, to_seconds
 from .reading import is_missing
 
 Array: TypeAlias = npt.NDArray[Any]
 
 FARTHEST = 10.0  # standard deviations: what lies further out is moved there, so that one outlier can't rule a step
-MOST_CATEGORIES = 1000
 NEW, GONE, FIRST = 0, 1, 2  # codes: not seen in training, missing, the first known category
 
 
@@ -124,12 +125,11 @@ class Category(Column):
 
     @classmethod
     def fit(cls, name: str, texts: Sequence[str]) -> Category:
-        """Fitted to the rows to learn from: what occurs at least twice, at most the 1,000 most frequent."""
-        known, counts = np.unique([text for text in texts if not is_missing(text)], return_counts=True)
-        least = 2 if len(known) > 10 else 1
-        order = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
-        chosen = tuple(sorted(str(known[index]) for index in order if counts[index] >= least))
-        return cls(name, False, chosen)
+        """Fitted to the rows to learn from: what occurs at least twice, at most the `MOST_CATEGORIES` most frequent."""
+        counts = Counter(text for text in texts if not is_missing(text))
+        least = 2 if len(counts) > 10 else 1
+        often = sorted((-count, text) for text, count in counts.items() if count >= least)[:MOST_CATEGORIES]
+        return cls(name, False, tuple(sorted(text for _, text in often)))
 
     @property
     def codes(self) -> int:
@@ -214,9 +214,3 @@ def from_json(given: Any) -> AnyColumn:
 
 def _usable(numbers: Sequence[float]) -> bool:
     return len(numbers) == 3 and bool(np.isfinite(numbers).all()) and numbers[2] > 0
-
-
-__all__ = [
-    "AnyColumn", "Category", "Column", "Date", "Number", "find_order", "find_style", "fit_scale", "from_json",
-    "numbers_of", "present", "scaled",
-]  # fmt: skip

@@ -18,6 +18,7 @@ Array: TypeAlias = npt.NDArray[Any]
 
 IDENTIFIER = re.compile(r"(.*[_\s-])?(id|uuid|guid|key|index|row|rownum|nr|no|number)|.*[a-z]Id|.*ID|column 1", re.I)
 NUMERIC_SHARE = 0.9  # of the cells that are there: a column with so many numbers is one of numbers
+MOST_CATEGORIES = 10_000
 SHOWN = 3
 INFINITE = ("inf", "-inf", "+inf", "infinity", "-infinity", "+infinity")
 
@@ -149,6 +150,9 @@ def _as_category(name: str, there: int, counts: Counter[str], missing: int, keep
     if distinct > 10 and once:
         note = f"{once:,} of {distinct:,} categories occur once: they share one code with those not seen yet"
         return Finding("category", "", missing, distinct, note)
+    if distinct > MOST_CATEGORIES:
+        note = f"the {MOST_CATEGORIES:,} most frequent categories are told apart, the others share one code"
+        return Finding("category", "", missing, distinct, note, True)
     return Finding("category", "", missing, distinct)
 
 
