@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import bpnative as bp
-from bpnative import epoch as epoch_
+from bpnative import around
 from bpnative import schedules as s
 
 
@@ -109,7 +109,7 @@ class TestEach:
                 stepped.step(X[first : first + 8], target[first : first + 8])
             logs = {column: values[epoch] for column, values in history.items()}
             stepped._rates.end_epoch(stepped, logs)
-        monkeypatch.setattr(epoch_, "RUN_SECONDS", 1e-9)
+        monkeypatch.setattr(around, "RUN_SECONDS", 1e-9)
         for epochs in (1, 2):
             cut.fit(X, target, epochs=epochs, batch_size=8, shuffle=False, validation_data=validation)
             cut = pickle.loads(pickle.dumps(cut))

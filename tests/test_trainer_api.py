@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import bpnative as bp
-from bpnative import epoch as epoch_
+from bpnative import around
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((50, 4)).astype(np.float32)
@@ -65,7 +65,7 @@ def test_how_time_cuts_an_epoch_changes_no_bit(seconds, monkeypatch):
     target = np.eye(2)[LABELS]
     plain = regressor(metrics=metrics)
     expected = plain.fit(X, target, epochs=4, batch_size=3, sample_weight=WEIGHT)
-    monkeypatch.setattr(epoch_, "RUN_SECONDS", seconds)
+    monkeypatch.setattr(around, "RUN_SECONDS", seconds)
     trainer = regressor(metrics=metrics)
     trainer._pace.steps = 7
     assert dict(trainer.fit(X, target, epochs=4, batch_size=3, sample_weight=WEIGHT)) == dict(expected)

@@ -29,6 +29,11 @@ from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
 from .groups import Group
 from .history import History
+from .io.c_source import to_c
+from .io.model import load
+from .io.onnx import from_onnx, to_onnx
+from .io.pytorch import from_torch, to_torch
+from .io.scikit import from_sklearn
 from .layers import (
     Activation,
     AlphaDropout,
@@ -132,10 +137,14 @@ __all__ = [
     "__version__",
     "activations",
     "datasets",
+    "from_onnx",
+    "from_sklearn",
+    "from_torch",
     "get_num_threads",
     "initializers",
     "kernels",
     "layers",
+    "load",
     "losses",
     "metrics",
     "mlp",
@@ -143,4 +152,7 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "show_config",
+    "to_c",
+    "to_onnx",
+    "to_torch",
 ]

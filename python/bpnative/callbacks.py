@@ -76,6 +76,13 @@ class Callback:
     def on_train_end(self, trainer: Trainer) -> None:
         """After the last epoch, however the run ended."""
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the callback: numbers, strings, lists, dicts, arrays. Define `restore`, too."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`; called after `on_train_begin`, before the first epoch that is resumed."""
+
 
 class EarlyStopping(Callback):
     """Stops when a number has not become better for some epochs, and brings the best epoch's weights back.
@@ -166,11 +173,23 @@ class EarlyStopping(Callback):
             trainer.network.parameters[...] = self._best
             self._best = None
 
+    def state(self) -> dict[str, Any]:
+        """The best epoch so far, with its weights."""
+        return {name: getattr(self, name) for name in _EARLY_STOPPING_STATE}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        for name in _EARLY_STOPPING_STATE:
+            setattr(self, name, state[name])
+
     def __repr__(self) -> str:
         return (
             f"EarlyStopping(patience={self.patience}, monitor={self.monitor!r}, min_delta={self.min_delta}, "
             f"mode={self.mode!r}, restore_best={self.restore_best})"
         )
+
+
+_EARLY_STOPPING_STATE = ("best_epoch", "stopped_epoch", "best_value", "_best")
 
 
 class EpochLine(Callback):

@@ -1,19 +1,16 @@
-"""The loop of `Trainer.fit`: epochs, each a few native runs of some tens of milliseconds; and evaluation in blocks."""
+"""The loop of `Trainer.fit`: epochs, each a few native runs of some tens of milliseconds."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from . import _bpnative
-from ._version import __version__
-from .callbacks import Callback, Run, end_all
+from .around import RUN_OUTPUTS, end_epoch, running
+from .callbacks import Callback, Run
+from .checkpoint import Keeper
 from .data import Samples, sample_order
 from .history import History
 from .meter import Meter
@@ -21,33 +18,26 @@ from .meter import Meter
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-Array = npt.NDArray[Any]
 
-# A native call runs for about so long: often enough to hear Ctrl-C, seldom enough that Python costs nothing.
-RUN_SECONDS = 0.04
-# The most outputs of one native call that are kept for metrics.
-RUN_OUTPUTS = 2**20
-
-
-class Pace:
-    """How many steps the next native call makes, by the time the last one took; no result depends on it.
+class Position:
+    """Where an epoch stands: the order of its samples, and the losses and metrics of the steps so far.
 
     Example:
-        >>> pace = Pace()
-        >>> pace.steps
-        1
-        >>> pace.measured(steps=1, seconds=0.001)
-        >>> pace.steps
-        40
+        >>> import bpnative as bp
+        >>> position = Position(bp.Trainer(bp.mlp([1, 1]), loss="mse"), 0, 5, None, 2)
+        >>> position.order.tolist(), len(position.losses), position.done
+        ([0, 1, 2, 3, 4], 3, 0)
     """
 
-    def __init__(self) -> None:
-        self.steps = 1
-
-    def measured(self, steps: int, seconds: float) -> None:
-        """Take in how long a call of so many steps took; one odd measurement changes the pace by 64 times at most."""
-        wanted = int(steps * RUN_SECONDS / max(seconds, 1e-6))
-        self.steps = max(1, min(wanted, 64 * steps))
+    def __init__(
+        self, trainer: Trainer, epoch: int, n: int, generator: np.random.Generator | None, batch_size: int
+    ) -> None:
+        self.epoch, self.generator = epoch, generator
+        self.generator_state = generator.bit_generator.state if generator else None  # as it was before the order
+        self.order = sample_order(n, generator)
+        self.done = self.step = 0
+        self.losses = np.empty(-(-n // (batch_size * trainer.accumulate)))
+        self.meter = Meter(trainer.metrics, trainer.loss.compared_columns(trainer.network.output_size))
 
 
 def run_epochs(
@@ -58,6 +48,7 @@ def run_epochs(
     batch_size: int,
     generator: np.random.Generator | None,
     callbacks: Sequence[Callback],
+    keeper: Keeper | None = None,
 ) -> History:
     """The epochs of one `fit`, on data that were checked: trains, validates, keeps the history, calls the callbacks.
 
@@ -69,108 +60,32 @@ def run_epochs(
         3
     """
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": generator is not None}
-    with running(trainer, samples, validation, settings, callbacks) as history:
-        for epoch in range(epochs):
+    with running(trainer, samples, validation, settings, callbacks):
+        for epoch in range(keeper.start() if keeper else 0, epochs):
+            if trainer.stop_training:
+                break
             start = time.perf_counter()
             for callback in callbacks:
                 callback.on_epoch_begin(trainer, epoch)
-            order = sample_order(len(samples.x), generator)
-            logs = train_epoch(trainer, epoch, samples, order, batch_size, callbacks)
-            end_epoch(trainer, history, epoch, logs, validation, start, callbacks)
-            if trainer.stop_training:
-                break
-    return history
-
-
-@contextlib.contextmanager
-def running(
-    trainer: Trainer,
-    samples: Samples,
-    validation: Samples | None,
-    settings: dict[str, Any],
-    callbacks: Sequence[Callback],
-) -> Iterator[History]:
-    """What stands around the epochs of a run: its history, and the callbacks' beginning and end, however it ends.
-
-    Example:
-        >>> import bpnative as bp
-        >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
-        >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
-        >>> with running(trainer, samples, None, {"epochs": 1}, []) as history:
-        ...     list(history)
-        ['loss']
-    """
-    names = ["loss", *(metric.name for metric in trainer.metrics)]
-    columns = names if validation is None else [*names, *(f"val_{name}" for name in names)]
-    trainer._rates.check(dict.fromkeys(columns))
-    trainer.history = history = History(columns, settings | _params(trainer, samples))
-    trainer.stop_training = False
-    begun: list[Callback] = []
-    try:
-        for callback in callbacks:
-            callback.on_train_begin(trainer)
-            begun.append(callback)
-        yield history
-    except BaseException:
-        history.interrupted = True
-        end_all(begun, trainer)
-        raise
-    for callback in callbacks:
-        callback.on_train_end(trainer)
-
-
-def end_epoch(
-    trainer: Trainer,
-    history: History,
-    epoch: int,
-    logs: dict[str, float],
-    validation: Samples | None,
-    start: float,
-    callbacks: Sequence[Callback],
-) -> None:
-    """What stands at the end of an epoch: validation, the history, the schedule, the callbacks.
-
-    Example:
-        >>> import bpnative as bp
-        >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
-        >>> end_epoch(trainer, trainer.history, 0, {"loss": 0.5}, None, time.perf_counter(), [])
-        >>> trainer.history
-        {'loss': [0.5]}
-    """
-    if validation is not None:
-        logs |= {f"val_{name}": value for name, value in evaluate(trainer, validation).items()}
-    history.append(epoch, logs, time.perf_counter() - start)
-    trainer._rates.end_epoch(trainer, logs)
-    for callback in callbacks:
-        callback.on_epoch_end(trainer, epoch, logs)
-
-
-def _params(trainer: Trainer, samples: Samples) -> dict[str, Any]:
-    """Settings and versions of a run, for its history."""
-    native = _bpnative.config()
-    return {
-        "samples": len(samples.x),
-        "network": repr(trainer.network),
-        "loss": repr(trainer.loss),
-        "optimizer": repr(trainer.optimizer),
-        "first_step": trainer.step_count,
-        "isa": native["isa"],
-        "threads": native["threads"],
-        "bpnative": __version__,
-        "numpy": np.__version__,
-        "python": sys.version.split()[0],
-    }
+            position = Position(trainer, epoch, len(samples.x), generator, batch_size)
+            if keeper:
+                keeper.begin_epoch(position)
+            logs = train_epoch(trainer, position, samples, batch_size, callbacks, keeper)
+            end_epoch(trainer, trainer.history, epoch, logs, validation, start, callbacks)
+            if keeper:
+                keeper.end_epoch(epoch)
+    return trainer.history
 
 
 def train_epoch(
     trainer: Trainer,
-    epoch: int,
+    position: Position,
     samples: Samples,
-    order: npt.NDArray[np.int64],
     batch_size: int,
     callbacks: Sequence[Callback],
+    keeper: Keeper | None = None,
 ) -> dict[str, float]:
-    """Train on the samples in this order; the mean loss and the metrics of what was seen.
+    """Train on the samples from this position on; the mean loss and the metrics of the epoch.
 
     Between native calls Python hears Ctrl-C and calls `Callback.on_run_end`; ``trainer.stop_training`` ends the epoch.
 
@@ -178,14 +93,13 @@ def train_epoch(
         >>> import bpnative as bp
         >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
         >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
-        >>> list(train_epoch(trainer, 0, samples, np.arange(4), 2, []))
+        >>> list(train_epoch(trainer, Position(trainer, 0, 4, None, 2), samples, 2, []))
         ['loss']
     """
     native, network = trainer._native, trainer.network
-    n, done, step = len(order), 0, 0
+    order, losses, meter, n = position.order, position.losses, position.meter, len(position.order)
+    done, step = position.done, position.step
     samples_a_step = batch_size * trainer.accumulate
-    losses = np.empty(-(-n // samples_a_step))
-    meter = Meter(trainer.metrics, trainer.loss.compared_columns(network.output_size))
     most_steps = max(1, RUN_OUTPUTS // (samples_a_step * network.output_size)) if trainer.metrics else len(losses)
     while done < n and not trainer.stop_training:
         steps = min(trainer._pace.steps, most_steps, len(losses) - step)
@@ -199,37 +113,16 @@ def train_epoch(
         how = batch_size, *trainer._update, momenta
         native.train(part_losses, outputs, samples.x, samples.y, samples.weight, part, all_rates, *how)
         trainer._pace.measured(steps, time.perf_counter() - start)
-        done, step = done + len(part), step + steps
+        position.done, position.step = done, step = done + len(part), step + steps
         if outputs is not None:
             meter.update(outputs, samples.y[part], None if samples.weight is None else samples.weight[part])
         if callbacks:
-            run = Run(epoch, first_step, part_losses, rates, done, n)
+            run = Run(position.epoch, first_step, part_losses, rates, done, n)
             for callback in callbacks:
                 callback.on_run_end(trainer, run)
+        if keeper:
+            keeper.end_run(position)
     # One sum over the whole epoch: its bits must not depend on how time cut the epoch into runs.
     before = (step - 1) * samples_a_step
     total = float(losses[: step - 1].sum()) * samples_a_step + float(losses[step - 1]) * (done - before)
     return {"loss": total / done, **meter.results()}
-
-
-def evaluate(trainer: Trainer, samples: Samples) -> dict[str, float]:
-    """The mean loss and the metrics over the samples, without an update.
-
-    Example:
-        >>> import bpnative as bp
-        >>> trainer = bp.Trainer(bp.Network([bp.Dense(1, weight_initializer=[[2.0]])], input_size=1), loss="mse")
-        >>> evaluate(trainer, Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None))
-        {'loss': 1.0}
-    """
-    network = trainer.network
-    meter = Meter(trainer.metrics, trainer.loss.compared_columns(network.output_size))
-    total, n = 0.0, len(samples.x)
-    rows = network._block_rows
-    for start in range(0, n, rows):
-        x, y = samples.x[start : start + rows], samples.y[start : start + rows]
-        weight = None if samples.weight is None else samples.weight[start : start + rows]
-        outputs = np.empty((len(x), network.output_size), network.dtype) if trainer.metrics else None
-        total += trainer._native.evaluate(outputs, x, y, weight) * len(x)
-        if outputs is not None:
-            meter.update(outputs, y, weight)
-    return {"loss": total / n, **meter.results()}

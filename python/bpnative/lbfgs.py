@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import optimizers
+from .around import end_epoch, evaluate, running
 from .callbacks import Callback
 from .data import Samples
-from .epoch import end_epoch, evaluate, running
 from .history import History
 from .optimizers import SGD, LearningRate, Optimizer
 from .schedules import Rates

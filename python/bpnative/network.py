@@ -16,7 +16,7 @@ from .inputs import check_codes, codes_of
 from .layer_base import LayerSpecification
 from .layer_views import Layer, Views, assign
 from .layers import as_layers
-from .network_state import STATE_VERSION, check_dtype, restore
+from .network_state import NetworkFiles, check_dtype
 from .seeds import Seed, check_seed, weight_generators
 from .specification import check_count, check_flag
 from .summary import summary_text
@@ -24,7 +24,7 @@ from .summary import summary_text
 Array = npt.NDArray[Any]
 
 
-class Network:
+class Network(NetworkFiles):
     """A feed-forward network.
 
     Args:
@@ -74,8 +74,7 @@ class Network:
             for tensor, view in layer.statistics.items():
                 view[...] = layer.specification.first_statistic(tensor)
         # What trainers shuffle with when they are given no seed of their own: independent of the weights' draws.
-        self._training_seed = int(training_generator.integers(2**63))
-        self._native.noise_seed = self._training_seed
+        self.set_training_seed(int(training_generator.integers(2**63)))
 
     def _build(self, specifications: Sequence[LayerSpecification], input_size: int, dtype: np.dtype[Any]) -> None:
         graph = Graph(specifications, input_size)
@@ -305,17 +304,3 @@ class Network:
         seed = "" if self.seed is None else f", seed={self.seed!r}"
         layers = [layer.specification for layer in self.layers]
         return f"Network({layers}, input_size={self.input_size}{dtype}{seed})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        state = {
-            "version": STATE_VERSION,
-            "layers": [layer.specification.without_values() for layer in self.layers],
-            "input_size": self.input_size,
-            "dtype": self.dtype.name,
-            "seed": self._seed,
-            "training_seed": self._training_seed,
-            "parameters": self.parameters.copy(),
-            "statistics": self.statistics.copy(),
-            "noise_seed": self._native.noise_seed,
-        }
-        return restore, (type(self), state)

@@ -9,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _bpnative, data, lbfgs, losses
-from .averages import Average, Averaged, check_average
+from .around import Pace, evaluate
+from .averages import Average, check_average
 from .callbacks import Callback, gather
-from .epoch import Pace, evaluate, run_epochs
+from .checkpoint import Keeper
+from .epoch import run_epochs
 from .groups import Group, Groups
 from .history import History
 from .inputs import adapt_first
-from .layer_views import assign
+from .io.atomic import PathLike
 from .lbfgs import LBFGS
 from .losses import FunctionLoss, FunctionTrainer, Loss, LossLike
 from .meter import bind_all
@@ -24,13 +26,12 @@ from .network import Network
 from .optimizers import LearningRate, Optimizer
 from .seeds import Seed, check_seed
 from .specification import check_count, check_flag, check_number
+from .trainer_state import TrainerFiles
 
 Array = npt.NDArray[Any]
 
-STATE_VERSION = 2
 
-
-class Trainer(Averaged):
+class Trainer(TrainerFiles):
     """Trains a network: a loss, an optimizer with its state, metrics to report, and the order of samples.
 
     Args:
@@ -166,6 +167,8 @@ class Trainer(Averaged):
         shuffle: bool = True,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
+        checkpoint: PathLike | None = None,
+        checkpoint_every: float = 60.0,
     ) -> History:
         """Train for some epochs; a further call goes on where the last one ended, optimizer state included.
 
@@ -184,6 +187,10 @@ class Trainer(Averaged):
             shuffle: Whether each epoch takes the samples in a new random order.
             callbacks: Objects of `bpnative.Callback`.
             progress: One line an epoch: True prints, False doesn't, None does where standard output is a terminal.
+            checkpoint: A file that the run is written to, and goes on from where it is there, in the middle of an epoch
+                too: whatever killed the run, it ends with the same bits as one never stopped. More epochs than before
+                go on; any other setting must be as in the file.
+            checkpoint_every: The most seconds between two writes; each epoch's end is written as well.
 
         Returns:
             The history: a dict of lists, a number an epoch.
@@ -209,9 +216,14 @@ class Trainer(Averaged):
         self._check_metrics(validation)
         adapt_first(self.network.layers, samples.x)
         chosen = gather(callbacks, progress)
+        every = check_number(checkpoint_every, "checkpoint_every", "[0, inf)")
         if isinstance(self._optimizer, LBFGS):
+            self._optimizer.check_alone(checkpoint=checkpoint)
             return self._optimizer.run(self, samples, validation, epochs, chosen)
-        return run_epochs(self, samples, validation, epochs, batch_size, generator, chosen)
+        keeper = None
+        if checkpoint is not None:
+            keeper = Keeper(checkpoint, every, self, samples, validation, batch_size, generator is not None, chosen)
+        return run_epochs(self, samples, validation, epochs, batch_size, generator, chosen, keeper)
 
     def step(self, x: object, y: object, sample_weight: object = None) -> float:
         """One update with one minibatch: for online and reinforcement learning, and loops of one's own.
@@ -318,38 +330,3 @@ class Trainer(Averaged):
             compared = self.loss.compared_columns(n_outputs)
             for metric in self.metrics:
                 metric.check(samples.y, n_outputs if compared is None else len(compared))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {
-            "version": STATE_VERSION,
-            "network": self.network,
-            "loss": self.loss,
-            "optimizer": self.optimizer,
-            "metrics": self.metrics,
-            "update": (self.clip_norm, self.clip_value, self.accumulate),
-            "generator": self._generator,
-            "history": self.history,
-            "step_count": self.step_count,
-            "schedule_state": self.schedule_state,
-            "state": {name: view.copy() for name, view in self.state.items()},
-            "groups": self.groups,
-            "average": self._average,
-            "average_state": self._average_state(),
-        }
-
-    def __setstate__(self, state: Any) -> None:
-        if not isinstance(state, dict) or state.get("version") != STATE_VERSION:
-            raise ValueError(f"expected a pickled trainer of version {STATE_VERSION}, got another")
-        settings = {"metrics": state["metrics"], "seed": state["generator"]}
-        settings |= dict(zip(("clip_norm", "clip_value", "accumulate"), state["update"], strict=True))
-        settings |= {name: state[name] for name in ("groups", "average")}
-        Trainer.__init__(self, state["network"], state["loss"], state["optimizer"], **settings)
-        views = self.state
-        if set(views) != set(state["state"]):
-            raise ValueError(f"expected pickled optimizer state {sorted(views)}, got {sorted(state['state'])}")
-        for name, view in views.items():
-            assign(view, state["state"][name], f"optimizer state {name!r}")
-        self._set_average_state(state["average_state"])
-        self._native.step_count = check_count(state["step_count"], "step_count", 0)
-        self._rates.restore(state.get("schedule_state", self._rates.state))
-        self.history = state["history"]

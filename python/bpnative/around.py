@@ -1,0 +1,153 @@
+"""What stands around the epochs of a run: its history and callbacks, the pace of native calls, evaluation in blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _bpnative
+from ._version import __version__
+from .callbacks import Callback, end_all
+from .data import Samples
+from .history import History
+from .meter import Meter
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+Array = npt.NDArray[Any]
+
+# A native call runs for about so long: often enough to hear Ctrl-C, seldom enough that Python costs nothing.
+RUN_SECONDS = 0.04
+# The most outputs of one native call that are kept for metrics.
+RUN_OUTPUTS = 2**20
+
+
+class Pace:
+    """How many steps the next native call makes, by the time the last one took; no result depends on it.
+
+    Example:
+        >>> pace = Pace()
+        >>> pace.steps
+        1
+        >>> pace.measured(steps=1, seconds=0.001)
+        >>> pace.steps
+        40
+    """
+
+    def __init__(self) -> None:
+        self.steps = 1
+
+    def measured(self, steps: int, seconds: float) -> None:
+        """Take in how long a call of so many steps took; one odd measurement changes the pace by 64 times at most."""
+        wanted = int(steps * RUN_SECONDS / max(seconds, 1e-6))
+        self.steps = max(1, min(wanted, 64 * steps))
+
+
+@contextlib.contextmanager
+def running(
+    trainer: Trainer,
+    samples: Samples,
+    validation: Samples | None,
+    settings: dict[str, Any],
+    callbacks: Sequence[Callback],
+) -> Iterator[History]:
+    """What stands around the epochs of a run: its history, and the callbacks' beginning and end, however it ends.
+
+    Example:
+        >>> import bpnative as bp
+        >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
+        >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
+        >>> with running(trainer, samples, None, {"epochs": 1}, []) as history:
+        ...     list(history)
+        ['loss']
+    """
+    names = ["loss", *(metric.name for metric in trainer.metrics)]
+    columns = names if validation is None else [*names, *(f"val_{name}" for name in names)]
+    trainer._rates.check(dict.fromkeys(columns))
+    trainer.history = history = History(columns, settings | _params(trainer, samples))
+    trainer.stop_training = False
+    begun: list[Callback] = []
+    try:
+        for callback in callbacks:
+            callback.on_train_begin(trainer)
+            begun.append(callback)
+        yield history
+    except BaseException:
+        history.interrupted = True
+        end_all(begun, trainer)
+        raise
+    for callback in callbacks:
+        callback.on_train_end(trainer)
+
+
+def end_epoch(
+    trainer: Trainer,
+    history: History,
+    epoch: int,
+    logs: dict[str, float],
+    validation: Samples | None,
+    start: float,
+    callbacks: Sequence[Callback],
+) -> None:
+    """What stands at the end of an epoch: validation, the history, the schedule, the callbacks.
+
+    Example:
+        >>> import bpnative as bp
+        >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
+        >>> end_epoch(trainer, trainer.history, 0, {"loss": 0.5}, None, time.perf_counter(), [])
+        >>> trainer.history
+        {'loss': [0.5]}
+    """
+    if validation is not None:
+        logs |= {f"val_{name}": value for name, value in evaluate(trainer, validation).items()}
+    history.append(epoch, logs, time.perf_counter() - start)
+    trainer._rates.end_epoch(trainer, logs)
+    for callback in callbacks:
+        callback.on_epoch_end(trainer, epoch, logs)
+
+
+def _params(trainer: Trainer, samples: Samples) -> dict[str, Any]:
+    """Settings and versions of a run, for its history."""
+    native = _bpnative.config()
+    return {
+        "samples": len(samples.x),
+        "network": repr(trainer.network),
+        "loss": repr(trainer.loss),
+        "optimizer": repr(trainer.optimizer),
+        "first_step": trainer.step_count,
+        "isa": native["isa"],
+        "threads": native["threads"],
+        "bpnative": __version__,
+        "numpy": np.__version__,
+        "python": sys.version.split()[0],
+    }
+
+
+def evaluate(trainer: Trainer, samples: Samples) -> dict[str, float]:
+    """The mean loss and the metrics over the samples, without an update.
+
+    Example:
+        >>> import bpnative as bp
+        >>> trainer = bp.Trainer(bp.Network([bp.Dense(1, weight_initializer=[[2.0]])], input_size=1), loss="mse")
+        >>> evaluate(trainer, Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None))
+        {'loss': 1.0}
+    """
+    network = trainer.network
+    meter = Meter(trainer.metrics, trainer.loss.compared_columns(network.output_size))
+    total, n = 0.0, len(samples.x)
+    rows = network._block_rows
+    for start in range(0, n, rows):
+        x, y = samples.x[start : start + rows], samples.y[start : start + rows]
+        weight = None if samples.weight is None else samples.weight[start : start + rows]
+        outputs = np.empty((len(x), network.output_size), network.dtype) if trainer.metrics else None
+        total += trainer._native.evaluate(outputs, x, y, weight) * len(x)
+        if outputs is not None:
+            meter.update(outputs, y, weight)
+    return {"loss": total / n, **meter.results()}

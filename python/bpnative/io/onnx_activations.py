@@ -1,0 +1,126 @@
+"""Activations as ONNX nodes of opset 17: written by `to_onnx`, recognised by `from_onnx`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from ..activations import Activation
+
+
+class Node(NamedTuple):
+    """One node: its operator, its inputs (a name, or a number for a constant), its output and attributes."""
+
+    op: str
+    inputs: tuple[Any, ...]
+    output: str
+    attributes: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+
+Nodes: TypeAlias = list[Node]
+
+
+def _single(op: str, **attributes: Any) -> Callable[[float], Nodes]:
+    return lambda p: [Node(op, ("x",), "y", attributes)]
+
+
+def _alpha(op: str) -> Callable[[float], Nodes]:
+    return lambda p: [Node(op, ("x",), "y", {"alpha": p})]
+
+
+def _gelu_tanh(p: float) -> Nodes:
+    return [
+        Node("Mul", ("x", "x"), "a"),
+        Node("Mul", ("a", "x"), "b"),
+        Node("Mul", ("b", 0.044715), "c"),
+        Node("Add", ("x", "c"), "d"),
+        Node("Mul", ("d", math.sqrt(2 / math.pi)), "e"),
+        Node("Tanh", ("e",), "f"),
+        Node("Add", ("f", 1.0), "g"),
+        Node("Mul", ("x", "g"), "h"),
+        Node("Mul", ("h", 0.5), "y"),
+    ]
+
+
+def _softplus(p: float) -> Nodes:
+    if p == 1.0:
+        return [Node("Softplus", ("x",), "y")]
+    return [Node("Mul", ("x", p), "a"), Node("Softplus", ("a",), "b"), Node("Div", ("b", p), "y")]
+
+
+NODES: dict[str, Callable[[float], Nodes]] = {
+    "linear": lambda p: [],
+    "relu": _single("Relu"),
+    "leaky_relu": _alpha("LeakyRelu"),
+    "relu6": lambda p: [Node("Clip", ("x", 0.0, 6.0), "y")],
+    "hard_tanh": lambda p: [Node("Clip", ("x", -1.0, 1.0), "y")],
+    "hard_sigmoid": _single("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "tanh": _single("Tanh"),
+    "sigmoid": _single("Sigmoid"),
+    "softsign": _single("Softsign"),
+    "softplus": _softplus,
+    "gelu": lambda p: [
+        Node("Div", ("x", math.sqrt(2.0)), "a"),
+        Node("Erf", ("a",), "b"),
+        Node("Add", ("b", 1.0), "c"),
+        Node("Mul", ("x", "c"), "d"),
+        Node("Mul", ("d", 0.5), "y"),
+    ],
+    "gelu_tanh": _gelu_tanh,
+    "silu": lambda p: [Node("Sigmoid", ("x",), "a"), Node("Mul", ("x", "a"), "y")],
+    "mish": lambda p: [Node("Softplus", ("x",), "a"), Node("Tanh", ("a",), "b"), Node("Mul", ("x", "b"), "y")],
+    "elu": _alpha("Elu"),
+    "selu": _single("Selu", alpha=1.6732632423543772, gamma=1.0507009873554805),
+    # ONNX's own Celu is for float32 alone: celu(x) = p elu(x / p).
+    "celu": lambda p: [
+        Node("Div", ("x", p), "a"),
+        Node("Elu", ("a",), "b", {"alpha": 1.0}),
+        Node("Mul", ("b", p), "y"),
+    ],
+    "exponential": _single("Exp"),
+    "softmax": _single("Softmax", axis=-1),
+    "log_softmax": _single("LogSoftmax", axis=-1),
+}
+# Attributes that a file may leave out.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "LeakyRelu": {"alpha": 0.01},
+    "Elu": {"alpha": 1.0},
+    "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
+    "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
+    "Softmax": {"axis": -1},
+    "LogSoftmax": {"axis": -1},
+}
+
+
+def nodes_of(activation: Activation) -> Nodes:
+    """The nodes from ``"x"`` to ``"y"``.
+
+    Raises:
+        ValueError: The activation has no ONNX form; it is named.
+
+    Example:
+        >>> import bpnative as bp
+        >>> [node.op for node in nodes_of(bp.activations.Tanh())]
+        ['Tanh']
+    """
+    if activation.name not in NODES:
+        raise ValueError(f"to_onnx knows no form of the activation {activation!r}")
+    return NODES[activation.name](activation.parameter)
+
+
+def canonical(nodes: Nodes, start: str) -> list[Any]:
+    """Nodes in a form that two graphs of the same function share: names by order, the order of factors forgotten."""
+    names = {start: 0}
+    form = []
+    for node in nodes:
+        inputs = [names.get(part, -1) if isinstance(part, str) else (round(float(part), 5),) for part in node.inputs]
+        if node.op in ("Mul", "Add"):
+            inputs.sort(key=str)
+        attributes = {**DEFAULTS.get(node.op, {}), **node.attributes}
+        if attributes.get("axis") == 1:
+            attributes["axis"] = -1  # the same, of rows
+        kept = {key: round(value, 5) for key, value in attributes.items() if isinstance(value, (int, float))}
+        form.append((node.op, inputs, sorted(kept.items())))
+        names[node.output] = len(names)
+    return form

@@ -1,0 +1,206 @@
+"""The C file: no warnings, agrees with the network, learns as the trainer does, on other processors too."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bpnative as bp
+from bpnative import activations
+from bpnative.io import c_functions
+
+STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+# A compiler, and what runs its programs.
+COMPILERS = {
+    "gcc": (["gcc"], []),
+    "clang": (["clang"], []),
+    "aarch64": (["aarch64-linux-gnu-gcc", "-static"], ["qemu-aarch64"]),
+    "arm": (["arm-linux-gnueabihf-gcc", "-static"], ["qemu-arm"]),
+}
+X = np.random.default_rng(0).standard_normal((30, 6)).astype(np.float32)
+
+
+def need(compiler):
+    for program in (COMPILERS[compiler][0][0], *COMPILERS[compiler][1]):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+
+
+def self_test(path, name="net", compiler="gcc", levels=("-O1",)):
+    """Compile the file strictly, as a part of a program and as its own self-test; run that; its exit code."""
+    need(compiler)
+    command, emulator = COMPILERS[compiler]
+    for more in ([], [f"-D{name.upper()}_SELF_TEST"]):
+        for level in levels:
+            out = path.with_suffix(".out" if more else ".o")
+            link = ["-lm"] if more else ["-c"]
+            result = subprocess.run(
+                [*command, *STRICT, level, *more, str(path), "-o", str(out), *link], capture_output=True, text=True
+            )
+            assert result.returncode == 0, result.stderr
+    return subprocess.run([*emulator, str(path.with_suffix(".out"))], timeout=60).returncode
+
+
+def trainer(activation="relu", loss="mse", optimizer="adam", dtype="float32", last="linear"):
+    layers = [bp.Dense(9, activation=activation), bp.Dense(5, activation="tanh", bias=False)]
+    net = bp.Network([*layers, bp.Dense(3, activation=last)], 6, dtype=dtype, seed=1)
+    made = bp.Trainer(net, loss=loss, optimizer=optimizer)
+    target = {"values": X[:, :3], "classes": np.arange(30) % 3, "binary": (X[:, :3] > 0).astype(float)}
+    made.fit(X, target[made.loss.targets], epochs=3, batch_size=10, progress=False)
+    return made
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_it_agrees_with_the_network(compiler, dtype, tmp_path):
+    made = trainer(dtype=dtype)
+    bp.to_c(made.network, tmp_path / "predict.c")
+    assert self_test(tmp_path / "predict.c", "net", compiler, ["-O0", "-O3"]) == 0
+    bp.to_c(made, tmp_path / "train.c", training=True, name="my_net")
+    assert self_test(tmp_path / "train.c", "my_net", compiler, ["-O0", "-O3"]) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", [kind() for kind in activations.ACTIVATIONS.values()], ids=repr)
+@pytest.mark.parametrize("place", ["hidden", "last"])
+def test_every_activation(activation, dtype, place, tmp_path):
+    # Squares of differences go with every last layer.
+    made = trainer(**{"activation" if place == "hidden" else "last": activation}, dtype=dtype)
+    bp.to_c(made, tmp_path / "net.c", training=True)
+    assert self_test(tmp_path / "net.c") == 0
+
+
+@pytest.mark.parametrize("loss", sorted(set(bp.losses.LOSSES) & set(c_functions.LOSSES)))
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(
+    "optimizer",
+    [bp.SGD(0.1), bp.SGD(0.1, momentum=0.9), bp.SGD(0.1, momentum=0.9, nesterov=True), bp.Adam(0.01, 0.8, 0.9, 1e-5)],
+    ids=repr,
+)
+def test_every_loss_and_optimizer(loss, fused, optimizer, tmp_path):
+    made = trainer(loss=loss, optimizer=optimizer, last=(fused and bp.losses.LOSSES[loss].fused) or "linear")
+    made.network.layers[1].trainable = False
+    bp.to_c(made, tmp_path / "net.c", training=True)
+    assert self_test(tmp_path / "net.c") == 0
+
+
+def test_a_learning_rate_that_is_a_function(tmp_path):
+    bp.to_c(trainer(optimizer=bp.SGD(lambda step: 0.1 / (1 + step))), tmp_path / "net.c", training=True)
+    assert self_test(tmp_path / "net.c") == 0
+
+
+def test_the_self_test_can_fail(tmp_path):
+    path = tmp_path / "net.c"
+    bp.to_c(trainer(), path, training=True)
+    text = path.read_text()
+    for array in ("net_test_y", "net_test_losses", "net_test_learned"):
+        wrong = re.sub(rf"({array}\[\d+\] = {{\n)[^,]+", r"\g<1>0x1p+9f", text)
+        assert wrong != text
+        path.write_text(wrong)
+        assert self_test(path) == 1
+
+
+def test_the_weights_are_the_same_bits(tmp_path):
+    for dtype in ("float32", "float64"):
+        net = trainer(dtype=dtype).network
+        net.parameters[:3] = [0.0, np.finfo(dtype).tiny, -np.finfo(dtype).max]
+        bp.to_c(net, tmp_path / "net.c")
+        found = re.search(r"net_parameters\[\d+\] = {(.*?)}", (tmp_path / "net.c").read_text(), re.DOTALL)[1]
+        values = np.array([float.fromhex(part.strip().rstrip("f")) for part in found.split(",")])
+        np.testing.assert_array_equal(values.astype(dtype).view(np.uint8), net.parameters.view(np.uint8))
+
+
+def test_memory_and_includes_are_as_the_header_says(tmp_path):
+    bp.to_c(bp.mlp([8, 16, 4, 12, 2], seed=0), tmp_path / "net.c")
+    text = (tmp_path / "net.c").read_text()
+    assert "#define NET_SCRATCH 20\n" in text
+    assert "80 bytes of scratch" in text
+    assert re.findall(r"#include <(.*)>", text) == ["math.h", "stddef.h", "stdint.h"]
+    assert "alloc" not in text.replace("no allocation", "")
+    symbols = subprocess.run(
+        "gcc -std=c99 -Os -c net.c -o net.o && nm -u net.o && size -A net.o | grep -E '^.(data|bss) '",
+        shell=True, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert not re.search(r" U (?!_GLOBAL)", symbols.stdout), "a network of relu needs no library"
+    assert re.findall(r"\.(?:data|bss)\s+(\d+)", symbols.stdout) == ["0", "0"]
+
+
+# ---- the tables ------------------------------------------------------------------------------------------------------
+def test_every_registered_activation_has_a_c_form():
+    assert set(activations.ACTIVATIONS) <= set(c_functions.ELEMENTWISE) | set(c_functions.ROWS)
+
+
+def test_every_slope_is_the_derivative_of_its_value(tmp_path):
+    """By central differences in double, away from corners: also of those that this version has not registered."""
+    lines = ["#include <math.h>", "#include <stdio.h>"]
+    for name, (value, slope) in c_functions.ELEMENTWISE.items():
+        lines.append(f"static double v_{name}(double z, double p) {{ (void)p; return {value}; }}")
+        lines.append(
+            f"static double s_{name}(double z, double p) {{ double y = v_{name}(z, p); (void)y; return {slope}; }}"
+        )
+    lines.append("int main(void) { double z; for (z = -7.3; z < 7; z += 0.31) {")
+    for name in c_functions.ELEMENTWISE:
+        call = f"(v_{name}(z + 1e-6, 0.7) - v_{name}(z - 1e-6, 0.7)) / 2e-6"
+        lines.append(f'printf("{name} %.3f %.9g %.9g\\n", z, s_{name}(z, 0.7), {call});')
+    lines.append("} return 0; }")
+    (tmp_path / "f.c").write_text("\n".join(lines))
+    subprocess.run(["gcc", "-std=c99", "-O1", "f.c", "-o", "f", "-lm"], cwd=tmp_path, check=True)
+    printed = subprocess.run([tmp_path / "f"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(printed) == 47 * len(c_functions.ELEMENTWISE)
+    for line in printed:
+        _, _, slope, difference = line.split()
+        assert float(slope) == pytest.approx(float(difference), abs=1e-7, rel=1e-6), line
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda path: bp.to_c("net", path), TypeError, "expected a bpnative.Network or Trainer"),
+        (lambda path: bp.to_c(bp.mlp([2, 1]), path, training=True), TypeError, "expected a bpnative.Trainer"),
+        (lambda path: bp.to_c(bp.mlp([2, 1]), path, name="my net"), ValueError, "expected name as a C identifier"),
+    ],
+)
+def test_wrong_arguments(make, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        make(tmp_path / "net.c")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_has_no_c_form_is_named(tmp_path, monkeypatch):
+    net = bp.mlp([2, 3, 1], activation="tanh", seed=0)
+    net.parameters[0] = np.nan
+    with pytest.raises(ValueError, match="finite weights"):
+        bp.to_c(net, tmp_path / "net.c")
+    made = trainer(loss="mse")
+    made.network.layers[0].trainable = made.network.layers[1].trainable = made.network.layers[2].trainable = False
+    with pytest.raises(ValueError, match="a layer that is trainable"):
+        bp.to_c(made, tmp_path / "net.c", training=True)
+    monkeypatch.delitem(c_functions.ELEMENTWISE, "tanh")
+    with pytest.raises(ValueError, match=r"no C form of the activation Tanh\(\) of layer 1"):
+        bp.to_c(trainer().network, tmp_path / "net.c")
+    monkeypatch.delitem(c_functions.LOSSES, "mse")
+    with pytest.raises(ValueError, match=r"no C form of the loss MSE\(\)"):
+        bp.to_c(bp.Trainer(bp.mlp([2, 1]), "mse"), tmp_path / "net.c", training=True)
+    monkeypatch.delitem(c_functions.UPDATES, "adam")
+    with pytest.raises(ValueError, match=r"no C form of the optimizer Adam\(\)"):
+        bp.to_c(bp.Trainer(bp.mlp([2, 2]), "cross_entropy"), tmp_path / "net.c", training=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_example(tmp_path):
+    folder = Path(__file__).parent.parent / "examples" / "c"
+    for name in ("Makefile", "main.c", "train.py"):
+        shutil.copy(folder / name, tmp_path)
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    result = subprocess.run(["make", f"PYTHON={sys.executable}"], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert len(re.findall(r"a (\d), read as \1\n", result.stdout)) == 3
+    losses = [float(loss) for loss in re.findall(r"loss ([\d.]+)", result.stdout)]
+    assert losses[0] > losses[1] > losses[2]
