@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from .reading import add_options, add_reading, as_json, pairs, read, start, stem
 from .text import Printer, table
 
 __all__ = ["add_parser", "run"]
+
+MOST_PLAIN = 20  # columns without a remark that are printed; the report has them all
 
 _EXAMPLES = """\
 examples:
@@ -151,12 +154,18 @@ def _print_survey(out: Printer, source: str, found: Survey) -> None:
         out(f"  {note}")
     out.heading("Columns")
     shown = [("", "used as", "missing", "different", "")]
+    plain = [name for name, one in found.findings.items() if not one.decision]
+    hidden = set(plain[MOST_PLAIN:])
     for name, one in found.findings.items():
+        if name in hidden:
+            continue
         remark = ("! " if one.warning else "") + one.decision
         shown.append((_cut(name), kind_of(one), f"{one.missing:,}", f"{one.distinct:,}", remark))
     shown.append((_cut(found.target.name), "target", "", str(len(found.target.classes) or ""), found.target.task))
     for line in table(shown, "<<>><"):
         out(f"  {line}")
+    if hidden:
+        out(f"  and {len(hidden)} more columns of which there is nothing to say")
 
 
 def _cut(name: str) -> str:
@@ -168,7 +177,8 @@ def _print_result(out: Printer, result: Result) -> None:
     epochs = len(result.history["loss"])
     why = "stopped early" if epochs < (result.settings.epochs or 0) else "all epochs"
     out(f"  {epochs} epochs in {result.seconds:.1f} s ({why}); the weights of epoch {result.best_epoch + 1} are kept.")
-    out(f"  {network_of(result)}")
+    for line in textwrap.wrap(network_of(result), 108):
+        out(f"  {line}")
     out(f"  {learn:,} rows to learn from, {stop:,} to decide when to stop, {judge:,} held out for the result.")
     out.heading(f"Result on the {judge:,} rows held out")
     shown = [("", "model", "baseline", "")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import os
 from typing import Any, TypeAlias
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 import bpnative as bp
 
+from ..io import model as files
 from ..io import safetensors
 from .preparation import Preparation, Prepared
 from .reading import Table
@@ -63,13 +63,11 @@ class TableModel:
 
     Args:
         preparation: From raw rows to features.
-        plan: The network's layers.
         network: The network.
         facts: What training found, as JSON can hold it.
     """
 
     preparation: Preparation
-    plan: Plan
     network: bp.Network
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -106,21 +104,17 @@ class TableModel:
         return score(target.task, predicted[known], labels[known]), int(known.sum()), int((~known).sum())
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a file, all or nothing.
+        """Write it to a file, all or nothing; `bpnative.load` reads the network alone.
 
         Raises:
             OSError: The file can't be written; an old one is untouched.
         """
-        tensors = {
-            f"layers.{layer.name}.{name}": view for layer in self.network.walk() for name, view in layer.tensors.items()
+        description = {"version": VERSION, "preparation": self.preparation.to_json(), "facts": self.facts}
+        metadata = {
+            files.METADATA_KEY: files.to_json({"network": files.architecture(self.network)}),
+            KEY: json.dumps(description),
         }
-        description = {
-            "version": VERSION,
-            "preparation": self.preparation.to_json(),
-            "network": dataclasses.asdict(self.plan),
-            "facts": self.facts,
-        }
-        safetensors.write(path, tensors, {KEY: json.dumps(description)})
+        safetensors.write(path, files.tensors_of(self.network), metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TableModel:
@@ -130,47 +124,17 @@ class TableModel:
             ValueError: The file is none, or damaged; the message says what is wrong.
             OSError: It can't be read.
         """
-        tensors, metadata = safetensors.read(path)
-        if KEY not in metadata:
-            raise ValueError(f"{os.fspath(path)} is no model that `bpnative train` wrote: it holds no preparation")
-        try:
-            given = json.loads(metadata[KEY])
-        except (ValueError, RecursionError):
-            raise ValueError(f"{os.fspath(path)} is damaged: its metadata is no JSON") from None
-        if not isinstance(given, dict) or given.get("version") != VERSION:
-            raise ValueError(f"{os.fspath(path)} is of another version: this bpnative reads version {VERSION}")
-        preparation = Preparation.from_json(given.get("preparation"))
-        plan = _plan(given.get("network"))
-        _check_size(tensors, plan, preparation)
-        network = plan.build(preparation)
-        for layer in network.walk():
-            for name, view in layer.tensors.items():
-                tensor = tensors.pop(f"layers.{layer.name}.{name}", None)
-                if tensor is None or tensor.shape != view.shape or tensor.dtype != view.dtype:
-                    raise ValueError(f"{os.fspath(path)} is damaged: its tensors do not fit its network ({name})")
-                view[...] = tensor
-        if tensors:
-            raise ValueError(f"{os.fspath(path)} is damaged: it holds tensors of no layer: {', '.join(tensors)}")
+        with open(path, "rb") as file:
+            header = safetensors.read_header(file)
+            if KEY not in header.metadata:
+                raise ValueError(f"{os.fspath(path)} is no model that `bpnative train` wrote: it holds no preparation")
+            given = safetensors.parse_json(header.metadata[KEY], f"metadata {KEY!r} of the file")
+            if given.get("version") != VERSION:
+                raise ValueError(f"{os.fspath(path)} is of another version: this bpnative reads version {VERSION}")
+            preparation = Preparation.from_json(given.get("preparation"))
+            network = files.read_network(file, header, files.read_description(header))
+        wanted = (len(preparation.features), preparation.target.outputs, preparation.codes)
+        if (network.input_size, network.output_size, network.codes) != wanted:
+            raise ValueError(f"{os.fspath(path)} is damaged: its preparation does not fit its network")
         facts = given.get("facts")
-        return cls(preparation, plan, network, facts if isinstance(facts, dict) else {})
-
-
-def _plan(given: Any) -> Plan:
-    try:
-        plan = Plan(tuple(given["hidden"]), float(given["dropout"]), given["seed"])
-        good = all(type(units) is int and units > 0 for units in plan.hidden) and 0 <= plan.dropout < 1
-        good = good and type(plan.seed) is int and plan.seed >= 0 and len(given) == 3
-    except (TypeError, ValueError, KeyError):
-        good = False
-    if not good:
-        raise ValueError(f"the file describes no network that this version knows: {str(given)[:100]}")
-    return plan
-
-
-def _check_size(tensors: dict[str, Array], plan: Plan, preparation: Preparation) -> None:
-    """Refuse a file that describes more weights than it holds before memory is taken for them."""
-    sizes = [*plan.hidden, preparation.target.outputs]
-    held = sum(tensor.size for tensor in tensors.values())
-    needed = sum(sizes) + sum(a * b for a, b in itertools.pairwise(sizes))
-    if needed > held:
-        raise ValueError(f"the file describes a network of layers {sizes} but holds only {held:,} weights")
+        return cls(preparation, network, facts if isinstance(facts, dict) else {})

@@ -232,8 +232,7 @@ def train(
         target = dataclasses.replace(target, mean=mean, scale=scale)
     preparation = Preparation.fit(table.take(learn), found.used, target)
     X = preparation.transform(table).X
-    plan = Plan(settings.hidden or (), settings.dropout or 0.0, settings.seed)
-    network = plan.build(preparation)
+    network = Plan(settings.hidden or (), settings.dropout or 0.0, settings.seed).build(preparation)
     loss = "cross_entropy" if target.task == "classification" else "mse"
     optimizer = bp.AdamW(learning_rate=settings.learning_rate)
     trainer = bp.Trainer(network, loss=loss, optimizer=optimizer, clip_norm=5.0, seed=settings.seed)
@@ -244,7 +243,7 @@ def train(
         validation_data=(X[stop], target.learned(labels[stop])), callbacks=[*callbacks, stopping], progress=False,
     )  # fmt: skip
     seconds = time.perf_counter() - start
-    model = TableModel(preparation, plan, network)
+    model = TableModel(preparation, network)
     predicted = model.predict_features(X[judge])
     guess = baseline(target.task, labels[learn], len(judge), target.outputs)
     result = Result(
