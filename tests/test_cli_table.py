@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -275,7 +276,33 @@ def test_a_second_file_with_columns_named_as_results_is_refused(capsys):
     assert "leave out" in run(capsys, "predict", "t.safetensors", "t.csv", "--with-columns", code=1).err
 
 
-@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info"])
+def test_export_to_c_compiles_and_says_what_goes_in(capsys):
+    write("flowers.csv", flowers())
+    run(capsys, "train", "flowers.csv", "--target", "species", "--quiet")
+    told = json.loads(run(capsys, "export", "flowers.safetensors", "--c", "--json").out)
+    assert told["outputs"] == ["probability setosa", "probability versicolor", "probability virginica"]
+    assert [one["column"] for one in told["inputs"]] == flowers()[0][:4]
+    assert json.loads(pathlib.Path("flowers.inputs.json").read_text())["inputs"] == told["inputs"]
+    assert "--force" in run(capsys, "export", "flowers.safetensors", "--c", code=1).err
+    if compiler := shutil.which("cc"):
+        subprocess.run([compiler, "-std=c99", "-Wall", "-Werror", "-c", "flowers.c", "-o", "flowers.o"], check=True)
+
+
+def test_export_to_onnx_predicts_the_same(capsys):
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    write("flowers.csv", flowers())
+    run(capsys, "train", "flowers.csv", "--target", "species", "--quiet")
+    run(capsys, "export", "flowers.safetensors", "--onnx")
+    session = runtime.InferenceSession("flowers.onnx", providers=["CPUExecutionProvider"])
+    X = np.array([row[:4] for row in flowers()[1:]], np.float64)
+    out, labels = session.run(["output", "label"], {"input": X})
+    rows = list(csv.DictReader(io.StringIO(run(capsys, "predict", "flowers.safetensors", "flowers.csv").out)))
+    assert [row["prediction"] for row in rows] == labels.tolist()
+    np.testing.assert_allclose(out[:, 0], [float(row["probability setosa"]) for row in rows], atol=1e-4)
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info", "export"])
 def test_help_has_examples_that_parse(command, capsys):
     with pytest.raises(SystemExit) as left:
         cli.main([command, "--help"])

@@ -10,6 +10,7 @@ from bpnative import table as tables
 from bpnative.io import safetensors
 from bpnative.table import Finding, Preparation, Settings, Table, TableModel, Target
 from bpnative.table.columns import Category, Date, Number, from_json
+from bpnative.table.dense import as_dense, dense_inputs
 from bpnative.table.report import report
 from bpnative.table.scores import area, baseline, importance, score
 from bpnative.table.training import split
@@ -181,7 +182,7 @@ def test_damaged_models_are_refused(trained, tmp_path):
         (tensors, "{"), (tensors, "7"), (tensors, "{}"), (tensors, json.dumps({**given, "version": 99})),
         (tensors, json.dumps({**given, "preparation": {**prepared, "columns": prepared["columns"][:1]}})),
         (tensors, json.dumps({**given, "preparation": {"columns": [], "target": {}}})),
-        (without(name), json.dumps(given)), ({**tensors, "more": tensors[name]}, json.dumps(given)),
+        (without(name), json.dumps(given)), ({**tensors, "layers.9.weight": tensors[name]}, json.dumps(given)),
         ({**tensors, name: tensors[name][:, :1]}, json.dumps(given)),
         ({**tensors, name: tensors[name].astype(np.float64)}, json.dumps(given)),
     ]:  # fmt: skip
@@ -210,3 +211,28 @@ def test_a_report_escapes_what_strangers_write_and_loads_nothing():
     assert "<i>" not in text
     assert "<b>" not in text
     assert not any(word in text for word in ("http://", "https://", "src=", "href=", "@import", "url("))
+
+
+# ---- export ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("target", ["y", "color"])
+def test_dense_layers_over_raw_numbers_give_the_same(trained, target):
+    rows, _, _ = trained
+    holes = Table.of({
+        "x": ["", *rows.columns["x"][1:]], "color": ["", "pink", *rows.columns["color"][2:]], "y": rows.columns["y"],
+        "day": [f"20{index % 20 + 10}-0{index % 9 + 1}-11" if index % 7 else "" for index in range(len(rows))],
+    })  # fmt: skip
+    model = tables.train(holes, tables.survey(holes, target), Settings(epochs=5)).model
+    network, inputs = as_dense(model)
+    X = dense_inputs(model, holes)
+    assert X.shape == (len(rows), len(inputs))
+    out = network.predict(X)
+    wanted = model.predict(holes)[0]
+    np.testing.assert_allclose(out if target == "color" else out[:, 0], wanted, rtol=1e-4, atol=1e-4)
+    for index, one in enumerate(inputs):
+        texts = holes.columns[one.column]
+        if one.meaning == "is" and one.category is not None:
+            assert X[:, index].tolist() == [float(text == one.category) for text in texts]
+        elif one.meaning == "missing":
+            assert X[:, index].tolist() == [float(text == "") for text in texts]
+        elif one.meaning == "value":
+            np.testing.assert_allclose(X[:, index], [float(text or one.if_missing) for text in texts], atol=1e-12)

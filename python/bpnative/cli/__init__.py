@@ -1,6 +1,6 @@
-"""The command line: ``python -m bpnative`` or ``bpnative``, with train, predict, evaluate, info, demo and bench.
+"""The command line: ``python -m bpnative`` or ``bpnative``.
 
-Each command is a module with ``add_parser``; text.py is what they print with.
+Each command is a module with ``add_parser``; reading.py is what those for tables share; text.py is what they print with.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TextIO, cast
 
 from .. import __version__
-from . import bench, demo, evaluate, info, predict, train
+from . import bench, demo, evaluate, export, info, predict, train
 from .text import Printer
 
 __all__ = ["main"]
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"bpnative {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (train, predict, evaluate, info, demo, bench):
+    for command in (train, predict, evaluate, export, info, demo, bench):
         command.add_parser(commands)
     return parser
 

@@ -269,7 +269,7 @@ def _parquet(path: str) -> Table:
             import polars
         except ImportError:
             raise ImportError(
-                "Parquet files need pandas with pyarrow, or polars: pip install 'bpnative[table]', or save as CSV"
+                "Parquet files need polars, or pandas with pyarrow: pip install 'bpnative[table]', or save as CSV"
             ) from None
         columns = {series.name: series.to_list() for series in polars.read_parquet(path)}
     table = Table.of(columns)
