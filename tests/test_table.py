@@ -236,3 +236,12 @@ def test_dense_layers_over_raw_numbers_give_the_same(trained, target):
             assert X[:, index].tolist() == [float(text == "") for text in texts]
         elif one.meaning == "value":
             np.testing.assert_allclose(X[:, index], [float(text or one.if_missing) for text in texts], atol=1e-12)
+
+
+def test_a_new_category_says_nothing_either_way(trained):
+    rows, _, result = trained
+    new = Table.of({"x": [0.0] * 4, "color": ["pink", "red", "blue", "green"]})
+    pink, red, *others = result.model.predict(new)[0]
+    assert red > 103.5
+    assert max(others) < 101.5
+    assert max(others) < pink < red

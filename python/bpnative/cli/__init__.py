@@ -1,6 +1,7 @@
 """The command line: ``python -m bpnative`` or ``bpnative``.
 
-Each command is a module with ``add_parser``; reading.py is what those for tables share; text.py is what they print with.
+Each command is a module with ``add_parser``. text.py is what they print with; reading.py is what those for
+tables share.
 """
 
 from __future__ import annotations

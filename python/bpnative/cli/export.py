@@ -32,8 +32,8 @@ def add_parser(commands: Any) -> None:
         "export",
         help="write a model from train as ONNX or as one C file",
         description="Write a model as an ONNX file or as one plain C file, and beside it a JSON file that says what\n"
-        "to put into each input. Scaling is inside: numbers go in as they are in the table; a category goes in as 1 in\n"
-        "the input of its name and 0 in the others. Numbers are doubles.",
+        "to put into each input. Scaling is inside: numbers go in as they are in the table; a category goes in as 1\n"
+        "in the input of its name and 0 in the others. Numbers are doubles.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -67,5 +67,7 @@ def run(options: argparse.Namespace, out: Printer) -> None:
     if options.json:
         out(json.dumps({"file": path, "inputs": inputs_path, **about}, indent=2, ensure_ascii=False))
     elif not options.quiet:
-        out(f"{path}: {network.input_size} inputs, {network.output_size} outputs, {network.parameters.size:,} weights")
+        out(
+            f"{path}: {network.input_size} inputs, {network.output_size} output{'s' * (network.output_size > 1)}, {network.parameters.size:,} weights"
+        )
         out(f"{inputs_path}: what each of them means")

@@ -153,7 +153,10 @@ def warnings(result: Result) -> list[str]:
         found.append(f"The model is no better than the baseline by {main}: these columns say little about the target.")
     if result.counts[2] < 100:
         found.append(f"Only {result.counts[2]} rows are held out: these metrics can be off by a good deal.")
-    if (result.metrics.get("R²", 0.0) > 0.9999 or result.metrics.get("accuracy", 0.0) == 1.0) and result.importance:
+    if (
+        result.metrics.get("R²", 0.0) > 0.9999
+        or (result.counts[2] >= 100 and result.metrics.get("accuracy", 0.0) == 1.0)
+    ) and result.importance:
         first = next(iter(result.importance))
         found.append(f"The predictions are all but perfect: does column {first!r} give the target away?")
     return found

@@ -243,6 +243,7 @@ def train(
         validation_data=(X[stop], target.learned(labels[stop])), callbacks=[*callbacks, stopping], progress=False,
     )  # fmt: skip
     seconds = time.perf_counter() - start
+    _give_vectors_to_unseen_codes(network, preparation, X[learn])
     model = TableModel(preparation, network)
     predicted = model.predict_features(X[judge])
     guess = baseline(target.task, labels[learn], len(judge), target.outputs)
@@ -264,3 +265,11 @@ def train(
         "baseline": result.baseline, "importance": result.importance, "epochs": len(result.history["loss"]),
     }  # fmt: skip
     return result
+
+
+def _give_vectors_to_unseen_codes(network: bp.Network, preparation: Preparation, X: Array) -> None:
+    """What no row of training has, a new category or a missing one, gets the mean vector, which says nothing."""
+    for position in preparation.codes:
+        vectors = network.layers[0].tensors[f"table_{position}"]
+        counts = np.bincount(X[:, position].astype(np.int64), minlength=len(vectors))
+        vectors[counts == 0] = counts @ vectors.astype(np.float64) / counts.sum()
