@@ -180,7 +180,7 @@ trainer = bp.Trainer(bp.mlp([64, 64, 64, 4], activation="tanh", seed=0), "mse", 
 before = trainer.evaluate(x, t)["loss"]
 print("started", flush=True)
 try:
-    trainer.fit(x, t)
+    trainer.fit(x, t, progress=False)
 except KeyboardInterrupt:
     history = trainer.history
     assert history.interrupted and len(history["loss"]) > 1

@@ -38,13 +38,97 @@ def test_formulas(weight):
     assert measure("r2", OUTPUT, TARGET, weight) == pytest.approx(r2.mean())
 
 
-@pytest.mark.parametrize("name", ["accuracy", "mse", "mae", "r2"])
-@pytest.mark.parametrize("weight", [None, WEIGHT])
-def test_blocks_change_no_bit(name, weight):
+@pytest.mark.parametrize("name", bp.metrics.METRICS)
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weights"])
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy", "binary_cross_entropy"])
+def test_blocks_change_no_bit(name, weight, loss):
+    (metric,) = bind_all([name], loss, "linear")
     target = (TARGET > 0).astype(np.float32)
-    whole = measure(name, OUTPUT, target, weight)
+    whole = measure(metric, OUTPUT, target, weight)
+    assert np.isfinite(whole)
     for cuts in ([1], [30], [7, 7, 59], list(range(1, 60))):
-        assert measure(name, OUTPUT, target, weight, cuts) == whole
+        assert measure(metric, OUTPUT, target, weight, cuts) == whole
+
+
+@pytest.mark.parametrize("name", bp.metrics.METRICS)
+def test_each_is_reported_by_a_trainer_and_can_be_watched(name):
+    numbers = name in ("mse", "rmse", "mae", "r2")
+    classes = 2 if name in ("precision", "recall", "f1") else 3
+    loss = "mse" if numbers else "cross_entropy"
+    target = TARGET[:, :classes] if numbers else np.arange(60) % classes
+    trainer = bp.Trainer(bp.mlp([3, classes], seed=0), loss, metrics=[name])
+    stopping = bp.EarlyStopping(patience=1, monitor=f"val_{name}")
+    history = trainer.fit(OUTPUT, target, epochs=3, validation_data=(OUTPUT, target, WEIGHT), callbacks=stopping)
+    assert np.isfinite(history[name] + history[f"val_{name}"]).all()
+    best = max if trainer.metrics[0].greater_is_better else min
+    assert stopping.best_value == best(history[f"val_{name}"])
+    expected = {"loss", name}
+    assert set(trainer.evaluate(OUTPUT, target)) == expected
+
+
+@pytest.mark.parametrize("name", bp.metrics.METRICS)
+def test_no_array_of_the_caller_is_written_to(name):
+    arrays = OUTPUT.copy(), (TARGET > 0).astype(np.float32), WEIGHT.copy()
+    for array in arrays:
+        array.flags.writeable = False
+    measure(name, *arrays, cuts=[20])
+
+
+def test_top_k():
+    output = np.array([[0.1, 0.5, 0.4], [0.2, 0.2, 0.2], [np.nan, 0.1, 0.2]], np.float32)
+    target = np.array([2, 1, 0], np.int32)
+    assert [measure(f"top_{k}_accuracy", output, target) for k in (1, 2, 3, 99)] == [0, 2 / 3, 1, 1]
+    for loss, outputs in (("binary_cross_entropy", 3), ("mse", 1)):
+        (metric,) = bind_all(["top_2_accuracy"], loss, "linear")
+        with pytest.raises(ValueError, match=r"needs one class of several a sample.*use 'accuracy'"):
+            metric.check(np.ones((2, outputs)), outputs)
+    for name in ("top_0_accuracy", "top_k_accuracy", "top_accuracy"):
+        with pytest.raises(ValueError, match="did you mean 'top_5_accuracy'"):
+            get(name)
+
+
+def test_a_metric_of_two_classes_says_how_to_average_more():
+    trainer = bp.Trainer(bp.mlp([3, 3], seed=0), "cross_entropy", metrics=["f1"])
+    with pytest.raises(ValueError, match=r"'f1' is of two classes, and the network has 3 outputs.*'f1_macro', 'f1_mic"):
+        trainer.fit(OUTPUT, np.zeros(60, int))
+    with pytest.raises(ValueError, match="unknown average of F1 'marco': did you mean 'macro'"):
+        bp.metrics.F1("marco")
+
+
+def test_metrics_of_classes_refuse_numbers():
+    for name in ("accuracy", "balanced_accuracy", "log_loss", "roc_auc", "f1_macro", "top_2_accuracy"):
+        trainer = bp.Trainer(bp.mlp([3, 3], seed=0), "mse", metrics=[name])
+        with pytest.raises(ValueError, match=f"'{name}' needs classes.*use 'mae', 'mse' or 'r2'"):
+            trainer.evaluate(OUTPUT, TARGET)
+
+
+def test_log_loss_is_exact_where_probabilities_are_not():
+    (metric,) = bind_all(["log_loss"], "cross_entropy", "linear")
+    assert measure(metric, np.array([[0.0, 800.0]]), np.array([0])) == 800.0
+    (metric,) = bind_all(["log_loss"], "binary_cross_entropy", "linear")
+    assert measure(metric, np.array([[800.0], [-800.0]]), np.array([[0.0], [0.0]])) == 400.0
+
+
+def test_nan_is_seen():
+    output = OUTPUT.copy()
+    output[7, 1] = np.nan
+    for name in ("log_loss", "roc_auc"):
+        (metric,) = bind_all([name], "cross_entropy", "linear")
+        assert np.isnan(measure(metric, output, np.arange(60) % 3))
+
+
+def test_a_function_that_takes_weights_sees_them():
+    seen = []
+
+    def weighted_error(output, target, sample_weight=None):
+        seen.append(sample_weight)
+        return 0.0
+
+    trainer = bp.Trainer(bp.mlp([3, 3], seed=0), "mse", metrics=[weighted_error])
+    trainer.evaluate(OUTPUT, TARGET)
+    trainer.evaluate(OUTPUT, TARGET, sample_weight=WEIGHT)
+    assert seen[0] is None
+    np.testing.assert_array_equal(seen[1], WEIGHT)
 
 
 def test_r2_keeps_its_digits_far_from_zero():
@@ -128,7 +212,8 @@ def test_metrics_of_training_are_those_of_the_outputs_trained_on():
 
 
 @pytest.mark.parametrize(
-    "metric", ["accuracy", Accuracy(threshold=0.25), R2(), FunctionMetric(max, name="m", greater_is_better=True)]
+    "metric",
+    [*bp.metrics.METRICS, Accuracy(threshold=0.25), R2(), FunctionMetric(max, name="m", greater_is_better=True)],
 )
 def test_repr_rebuilds(metric):
     metric = get(metric)

@@ -11,14 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from markdown import assert_alike, blocks
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-# A fenced block: its language, its content and where it starts.
-BLOCKS = [
-    (match[1], match[2], README[: match.start()].count("\n") + 1)
-    for match in re.finditer(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-]
-NUMBER = r"-?\d+(?:\.\d+)?"
+BLOCKS = blocks(README)
 
 
 def test_blocks_run_in_order_and_print_what_is_shown(tmp_path, monkeypatch):
@@ -43,13 +40,6 @@ def test_blocks_run_in_order_and_print_what_is_shown(tmp_path, monkeypatch):
             assert results.failed == 0, "".join(report)
             namespace |= example.globs
     assert {"python", "text", "pycon", "sh"} <= set(kinds)
-
-
-def assert_alike(got, shown):
-    """The same text, and numbers that differ by no more than rounding of another processor explains."""
-    assert re.sub(NUMBER, "0", got) == re.sub(NUMBER, "0", shown)
-    numbers = [[float(number) for number in re.findall(NUMBER, text)] for text in (got, shown)]
-    np.testing.assert_allclose(*numbers, rtol=0.05)
 
 
 def test_the_first_blocks_are_the_two_commands():

@@ -25,7 +25,7 @@ if _bpnative.__version__ != __version__:
 
 from . import activations, datasets, initializers, kernels, layers, losses, metrics, optimizers, schedules
 from .averages import EMA, SWA
-from .callbacks import Callback, EarlyStopping, Run
+from .callbacks import Callback, CSVLogger, EarlyStopping, LearningRateFinder, Run, StopOnNaN, TensorBoard
 from .config import get_num_threads, set_num_threads, show_config
 from .groups import Group
 from .history import History
@@ -82,6 +82,8 @@ from .optimizers import (
     RMSprop,
     Rprop,
 )
+from .scaled import Scaled
+from .splitting import stratified_split
 from .trainer import Trainer
 
 __all__ = [
@@ -101,6 +103,7 @@ __all__ = [
     "AlphaDropout",
     "BatchNorm",
     "BinaryCrossEntropy",
+    "CSVLogger",
     "Callback",
     "CategoricalFocal",
     "Cosine",
@@ -119,6 +122,7 @@ __all__ = [
     "Huber",
     "KLDivergence",
     "LayerNorm",
+    "LearningRateFinder",
     "Lion",
     "LogCosh",
     "NAdam",
@@ -132,7 +136,10 @@ __all__ = [
     "Residual",
     "Rprop",
     "Run",
+    "Scaled",
     "SquaredHinge",
+    "StopOnNaN",
+    "TensorBoard",
     "Trainer",
     "__version__",
     "activations",
@@ -152,6 +159,7 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "show_config",
+    "stratified_split",
     "to_c",
     "to_onnx",
     "to_torch",

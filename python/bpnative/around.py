@@ -14,11 +14,12 @@ import numpy.typing as npt
 from . import _bpnative
 from ._version import __version__
 from .callbacks import Callback, end_all
-from .data import Samples
 from .history import History
 from .meter import Meter
+from .samples import SampleSource
 
 if TYPE_CHECKING:
+    from .batches import Batches
     from .trainer import Trainer
 
 Array = npt.NDArray[Any]
@@ -27,6 +28,8 @@ Array = npt.NDArray[Any]
 RUN_SECONDS = 0.04
 # The most outputs of one native call that are kept for metrics.
 RUN_OUTPUTS = 2**20
+# The most inputs of one native call of an evaluation: data may be gathered for it.
+BLOCK_INPUTS = 2**21
 
 
 class Pace:
@@ -53,8 +56,8 @@ class Pace:
 @contextlib.contextmanager
 def running(
     trainer: Trainer,
-    samples: Samples,
-    validation: Samples | None,
+    samples: SampleSource | Batches,
+    validation: SampleSource | None,
     settings: dict[str, Any],
     callbacks: Sequence[Callback],
 ) -> Iterator[History]:
@@ -63,6 +66,7 @@ def running(
     Example:
         >>> import bpnative as bp
         >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
+        >>> from bpnative.samples import Samples
         >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
         >>> with running(trainer, samples, None, {"epochs": 1}, []) as history:
         ...     list(history)
@@ -92,7 +96,7 @@ def end_epoch(
     history: History,
     epoch: int,
     logs: dict[str, float],
-    validation: Samples | None,
+    validation: SampleSource | None,
     start: float,
     callbacks: Sequence[Callback],
 ) -> None:
@@ -113,11 +117,11 @@ def end_epoch(
         callback.on_epoch_end(trainer, epoch, logs)
 
 
-def _params(trainer: Trainer, samples: Samples) -> dict[str, Any]:
+def _params(trainer: Trainer, samples: SampleSource | Batches) -> dict[str, Any]:
     """Settings and versions of a run, for its history."""
     native = _bpnative.config()
     return {
-        "samples": len(samples.x),
+        "samples": samples.n,
         "network": repr(trainer.network),
         "loss": repr(trainer.loss),
         "optimizer": repr(trainer.optimizer),
@@ -130,22 +134,22 @@ def _params(trainer: Trainer, samples: Samples) -> dict[str, Any]:
     }
 
 
-def evaluate(trainer: Trainer, samples: Samples) -> dict[str, float]:
+def evaluate(trainer: Trainer, samples: SampleSource) -> dict[str, float]:
     """The mean loss and the metrics over the samples, without an update.
 
     Example:
         >>> import bpnative as bp
+        >>> from bpnative.samples import Samples
         >>> trainer = bp.Trainer(bp.Network([bp.Dense(1, weight_initializer=[[2.0]])], input_size=1), loss="mse")
         >>> evaluate(trainer, Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None))
         {'loss': 1.0}
     """
     network = trainer.network
     meter = Meter(trainer.metrics, trainer.loss.compared_columns(network.output_size))
-    total, n = 0.0, len(samples.x)
-    rows = network._block_rows
+    total, n = 0.0, samples.n
+    rows = min(network._block_rows, max(256, BLOCK_INPUTS // network.input_size))
     for start in range(0, n, rows):
-        x, y = samples.x[start : start + rows], samples.y[start : start + rows]
-        weight = None if samples.weight is None else samples.weight[start : start + rows]
+        x, y, weight = samples.block(start, start + rows)
         outputs = np.empty((len(x), network.output_size), network.dtype) if trainer.metrics else None
         total += trainer._native.evaluate(outputs, x, y, weight) * len(x)
         if outputs is not None:

@@ -18,12 +18,12 @@ import numpy as np
 
 from . import trainer_files
 from .callbacks import Callback
-from .data import Samples, sample_order
 from .io import model, safetensors
 from .io.atomic import PathLike
 from .io.description import build, completed, describe
 from .io.values import pack, unpack
 from .metrics import Metric
+from .samples import SampleSource
 from .specification import check_count
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Keeper:
         path: PathLike,
         seconds: float,
         trainer: Trainer,
-        samples: Samples,
-        validation: Samples | None,
+        samples: SampleSource,
+        validation: SampleSource | None,
         batch_size: int,
         shuffle: bool,
         callbacks: Sequence[Callback],
@@ -97,7 +97,7 @@ class Keeper:
         if completed(description["trainer"]["optimizer"]) != self._settings["optimizer"]:
             trainer._set_optimizer(build(description["trainer"]["optimizer"], "the optimizer"))
         for callback, state in zip(self._kept, run["callbacks"], strict=True):
-            callback.restore(unpack(state["state"], tensors))
+            callback.resume(unpack(state["state"], tensors))
         trainer.stop_training = run["stop_training"]
         self._partial = run["partial"] and {**run["partial"], "tensors": tensors}
         self._read = None  # its tensors are as large as the network
@@ -114,7 +114,7 @@ class Keeper:
             now: Any = position.generator_state  # the file's, as of the moment it was written
             position.generator_state = unpack(partial["generator"], tensors)
             generator.bit_generator.state = unpack(partial["generator"], tensors)
-            position.order = sample_order(len(position.order), generator)
+            position.order = position.samples.order(generator)
             generator.bit_generator.state = now
         losses = tensors["epoch.losses"]
         position.losses[: len(losses)] = losses
@@ -218,7 +218,7 @@ def _gathered(metric: Metric, original: Metric) -> dict[str, Any]:
 
 
 def _settings(
-    trainer: Trainer, samples: Samples, validation: Samples | None, batch_size: int, shuffle: bool
+    trainer: Trainer, samples: SampleSource, validation: SampleSource | None, batch_size: int, shuffle: bool
 ) -> dict[str, Any]:
     """All that makes two runs the same run, but for the number of epochs."""
     architecture = model.architecture(trainer.network)
@@ -228,7 +228,7 @@ def _settings(
         "loss": describe(trainer.loss, "the loss"),
         "optimizer": describe(trainer.optimizer, "the optimizer", function=True),
         "metrics": [trainer_files.describe_metric(metric) for metric in trainer.metrics],
-        "samples": len(samples.x),
+        "samples": samples.n,
         "batch_size": batch_size,
         "shuffle": shuffle,
         **_unusual(trainer),
@@ -239,7 +239,7 @@ def _settings(
 
 def _unusual(trainer: Trainer) -> dict[str, Any]:
     """Settings that a file names only where they are not the defaults: older files hold none of them."""
-    usual = {"accumulate": 1, "clip_norm": None, "clip_value": None, "groups": [], "average": None}
+    usual: dict[str, Any] = {"accumulate": 1, "clip_norm": None, "clip_value": None, "groups": [], "average": None}
     own = {name: getattr(trainer, name) for name in ("accumulate", "clip_norm", "clip_value")}
     own |= {"groups": [repr(group) for group in trainer.groups], "average": describe(trainer._average, "the average")}
     return {name: value for name, value in own.items() if value != usual[name]}
@@ -251,15 +251,16 @@ def _without_trainable(value: Any) -> Any:
     return [_without_trainable(part) for part in value] if isinstance(value, list) else value
 
 
-def _fingerprint(samples: Samples) -> str:
+def _fingerprint(samples: SampleSource) -> str:
     """Lengths and a checksum of 64 rows spread over the data: to notice other data, in no time."""
-    rows = np.linspace(0, len(samples.x) - 1, min(64, len(samples.x))).astype(np.intp)
+    places = np.linspace(0, samples.n - 1, min(64, samples.n)).astype(np.intp)
+    x, y, weight, rows = samples.take(samples.order(None)[places], len(places), 0)
     checksum = 0
-    for array in samples:
+    for array in (x, y, weight):
         if array is not None:
             checksum = zlib.crc32(np.ascontiguousarray(array[rows]).tobytes(), checksum)
-    weighted = "" if samples.weight is None else ", weighted"
-    return f"{len(samples.x)} rows{weighted}, checksum {checksum:08x}"
+    weighted = "" if weight is None else ", weighted"
+    return f"{samples.n} rows{weighted}, checksum {checksum:08x}"
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:

@@ -10,26 +10,21 @@ dtypes, and at labels, which native code uses as indices (step, gradients). NaN 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import labels
+from . import frames, labels
 from .inputs import check_codes
 from .losses import Loss
+from .samples import Samples as Samples
+from .samples import sample_order as sample_order
 from .specification import check_count
 
 Array = npt.NDArray[Any]
-
-
-class Samples(NamedTuple):
-    """Checked data: x (n, inputs), y as the loss takes it, weight (n,) or None."""
-
-    x: Array
-    y: Array
-    weight: Array | None
 
 
 def as_numbers(value: object, what: str) -> Array:
@@ -47,6 +42,8 @@ def as_numbers(value: object, what: str) -> Array:
         raise TypeError(f"expected {what} as a dense array, got the sparse {type(value).__name__}: use .toarray()")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"expected {what} without masked values: fill them, for example with {what}.filled(0)")
+    if frames.is_frame(value):
+        return frames.frame_numbers(value, what)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -118,6 +115,19 @@ def as_rows(value: object, columns: int, dtype: np.dtype[Any], what: str, owner:
     if is_ready(value, dtype, columns):
         return value  # type: ignore[return-value]
     array = as_numbers(value, what)
+    check_columns(array, columns, what, owner)
+    return as_contiguous(array, dtype)
+
+
+def check_columns(array: Array, columns: int, what: str, owner: str) -> None:
+    """The shape is (n, columns).
+
+    Raises:
+        ValueError: It is another, with what might help.
+
+    Example:
+        >>> check_columns(np.ones((3, 2)), 2, "X", "input_size of the network")
+    """
     if array.ndim != 2 or array.shape[1] != columns:
         advice = ""
         if array.ndim == 1 and len(array) == columns:
@@ -128,7 +138,6 @@ def as_rows(value: object, columns: int, dtype: np.dtype[Any], what: str, owner:
             advice = f"; pass {what}.reshape(len({what}), -1)"
         plural = "" if columns == 1 else "s"
         raise ValueError(f"expected {what} with {columns} column{plural} ({owner}), got shape {array.shape}{advice}")
-    return as_contiguous(array, dtype)
 
 
 def check_finite(array: Array, original: object, what: str) -> None:
@@ -139,7 +148,8 @@ def check_finite(array: Array, original: object, what: str) -> None:
     Raises:
         ValueError: There is a NaN or an infinity.
     """
-    if array.dtype.kind != "f" or np.asarray(original).dtype.kind in "bui":
+    given = as_numbers(original, what) if array.dtype.kind == "f" else array
+    if given.dtype.kind in "bui":
         return
     block = max(1, 2**20 // max(1, math.prod(array.shape[1:])))
     for start in range(0, len(array), block):
@@ -152,9 +162,10 @@ def check_finite(array: Array, original: object, what: str) -> None:
             place = wrong[0].copy()
             place[0] += start
             where = f"row {place[0]}" + (f", column {place[1]}" if array.ndim == 2 else "")
-            given = np.asarray(original).reshape(array.shape)[tuple(place)]
-            reason = f"too large for {array.dtype}" if np.isfinite(given) else "drop or fill such rows"
-            raise ValueError(f"expected finite numbers in {what}, got {given} in {where}: {reason}")
+            where += frames.column_name(original, place[-1])
+            value = given.reshape(array.shape)[tuple(place)]
+            reason = f"too large for {array.dtype}" if np.isfinite(value) else "drop or fill such rows"
+            raise ValueError(f"expected finite numbers in {what}, got {value} in {where}: {reason}")
 
 
 class Checker:
@@ -203,22 +214,6 @@ class Checker:
         target = self.targets(y, len(x), names[1], every_value=True)
         weight = self.weights(sample_weight, len(x), names[2])
         return Samples(x, target, weight)
-
-    def validation(self, validation_data: Any) -> Samples | None:
-        """(X, y) or (X, y, sample_weight) to validate with, checked as `dataset` does; None stays None.
-
-        Raises:
-            TypeError: It is no such tuple, or something holds no real numbers.
-            ValueError: As of `dataset`.
-        """
-        if validation_data is None:
-            return None
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            kind = type(validation_data).__name__
-            raise TypeError(f"expected validation_data as (X, y) or (X, y, sample_weight), got {kind}")
-        X, y, *weight = validation_data
-        names = ("X of validation_data", "y of validation_data", "sample_weight of validation_data")
-        return self.dataset(X, y, weight[0] if weight else None, names)
 
     def batch(self, x: object, y: object, sample_weight: object = None) -> Samples:
         """One batch for a step: shapes, dtypes and labels looked at, NaN passed on.
@@ -320,7 +315,7 @@ class Checker:
 
 
 def check_batch_size(batch_size: object, n: int) -> int:
-    """The number of samples of a step, at most all of them.
+    """The number of samples of a step, at most all of them; n of 0 says that their number is not known.
 
     Raises:
         TypeError: It is not a whole number.
@@ -330,15 +325,4 @@ def check_batch_size(batch_size: object, n: int) -> int:
         >>> check_batch_size(128, 100)
         100
     """
-    return min(check_count(batch_size, "batch_size"), n)
-
-
-def sample_order(n: int, generator: np.random.Generator | None) -> npt.NDArray[np.int64]:
-    """The order in which an epoch takes its samples: as they are, or shuffled by the generator.
-
-    Example:
-        >>> sample_order(3, None).tolist()
-        [0, 1, 2]
-    """
-    order = np.arange(n, dtype=np.int64)
-    return order if generator is None else generator.permutation(order)
+    return min(check_count(batch_size, "batch_size"), n or sys.maxsize)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .around import RUN_OUTPUTS, end_epoch, running
+from .batches import Batches, train_batches
 from .callbacks import Callback, Run
 from .checkpoint import Keeper
-from .data import Samples, sample_order
 from .history import History
 from .meter import Meter
+from .samples import SampleSource
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -24,26 +25,33 @@ class Position:
 
     Example:
         >>> import bpnative as bp
-        >>> position = Position(bp.Trainer(bp.mlp([1, 1]), loss="mse"), 0, 5, None, 2)
+        >>> from bpnative.samples import Samples
+        >>> samples = Samples(np.ones((5, 1), np.float32), np.ones((5, 1), np.float32), None)
+        >>> position = Position(bp.Trainer(bp.mlp([1, 1]), loss="mse"), 0, samples, None, 2)
         >>> position.order.tolist(), len(position.losses), position.done
         ([0, 1, 2, 3, 4], 3, 0)
     """
 
     def __init__(
-        self, trainer: Trainer, epoch: int, n: int, generator: np.random.Generator | None, batch_size: int
+        self,
+        trainer: Trainer,
+        epoch: int,
+        samples: SampleSource,
+        generator: np.random.Generator | None,
+        batch_size: int,
     ) -> None:
-        self.epoch, self.generator = epoch, generator
+        self.epoch, self.samples, self.generator = epoch, samples, generator
         self.generator_state = generator.bit_generator.state if generator else None  # as it was before the order
-        self.order = sample_order(n, generator)
+        self.order = samples.order(generator)
         self.done = self.step = 0
-        self.losses = np.empty(-(-n // (batch_size * trainer.accumulate)))
+        self.losses = np.empty(-(-samples.n // (batch_size * trainer.accumulate)))
         self.meter = Meter(trainer.metrics, trainer.loss.compared_columns(trainer.network.output_size))
 
 
 def run_epochs(
     trainer: Trainer,
-    samples: Samples,
-    validation: Samples | None,
+    samples: SampleSource | Batches,
+    validation: SampleSource | None,
     epochs: int,
     batch_size: int,
     generator: np.random.Generator | None,
@@ -54,6 +62,7 @@ def run_epochs(
 
     Example:
         >>> import bpnative as bp
+        >>> from bpnative.samples import Samples
         >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
         >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
         >>> len(run_epochs(trainer, samples, None, epochs=3, batch_size=2, generator=None, callbacks=[])["loss"])
@@ -67,10 +76,13 @@ def run_epochs(
             start = time.perf_counter()
             for callback in callbacks:
                 callback.on_epoch_begin(trainer, epoch)
-            position = Position(trainer, epoch, len(samples.x), generator, batch_size)
-            if keeper:
-                keeper.begin_epoch(position)
-            logs = train_epoch(trainer, position, samples, batch_size, callbacks, keeper)
+            if isinstance(samples, Batches):
+                logs = train_batches(trainer, epoch, samples, callbacks)
+            else:
+                position = Position(trainer, epoch, samples, generator, batch_size)
+                if keeper:
+                    keeper.begin_epoch(position)
+                logs = train_epoch(trainer, position, samples, batch_size, callbacks, keeper)
             end_epoch(trainer, trainer.history, epoch, logs, validation, start, callbacks)
             if keeper:
                 keeper.end_epoch(epoch)
@@ -80,7 +92,7 @@ def run_epochs(
 def train_epoch(
     trainer: Trainer,
     position: Position,
-    samples: Samples,
+    samples: SampleSource,
     batch_size: int,
     callbacks: Sequence[Callback],
     keeper: Keeper | None = None,
@@ -91,9 +103,10 @@ def train_epoch(
 
     Example:
         >>> import bpnative as bp
+        >>> from bpnative.samples import Samples
         >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
         >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
-        >>> list(train_epoch(trainer, Position(trainer, 0, 4, None, 2), samples, 2, []))
+        >>> list(train_epoch(trainer, Position(trainer, 0, samples, None, 2), samples, 2, []))
         ['loss']
     """
     native, network = trainer._native, trainer.network
@@ -110,12 +123,13 @@ def train_epoch(
         part_losses = losses[step : step + steps]
         outputs = np.empty((len(part), network.output_size), network.dtype) if trainer.metrics else None
         start = time.perf_counter()
+        x, y, weight, rows = samples.take(part, batch_size, first_step * trainer.accumulate)
         how = batch_size, *trainer._update, momenta
-        native.train(part_losses, outputs, samples.x, samples.y, samples.weight, part, all_rates, *how)
+        native.train(part_losses, outputs, x, y, weight, rows, all_rates, *how)
         trainer._pace.measured(steps, time.perf_counter() - start)
         position.done, position.step = done, step = done + len(part), step + steps
         if outputs is not None:
-            meter.update(outputs, samples.y[part], None if samples.weight is None else samples.weight[part])
+            meter.update(outputs, y[rows], None if weight is None else weight[rows])
         if callbacks:
             run = Run(position.epoch, first_step, part_losses, rates, done, n)
             for callback in callbacks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,10 +71,14 @@ def adapt(layer: Layer, x: Array, excluded: Mapping[int, int] | None = None) -> 
         raise TypeError(f"expected a Normalize layer to adapt, got {layer.specification!r}")
     if x.ndim != 2 or x.shape[1] != layer.input_size or len(x) == 0:
         raise ValueError(f"expected X with {layer.input_size} columns and at least one row, got shape {x.shape}")
-    step = max(1, BLOCK // x.shape[1])
-    starts = range(0, len(x), step)
-    mean = sum(x[start : start + step].sum(axis=0, dtype=np.float64) for start in starts) / len(x)
-    square = sum(np.square(x[start : start + step] - mean).sum(axis=0) for start in starts) / len(x)
+    _adapt(layer, len(x), lambda start, stop: x[start:stop], excluded)
+
+
+def _adapt(layer: Layer, n: int, block: Callable[[int, int], Array], excluded: Mapping[int, int] | None) -> None:
+    step = max(1, BLOCK // layer.input_size)
+    starts = range(0, n, step)
+    mean = sum(block(start, start + step).sum(axis=0, dtype=np.float64) for start in starts) / n
+    square = sum(np.square(block(start, start + step) - mean).sum(axis=0) for start in starts) / n
     deviation = np.sqrt(square)
     # A constant column's deviation is rounding, not spread.
     constant = deviation <= 16 * np.finfo(np.float64).eps * np.maximum(1, np.abs(mean))
@@ -85,18 +89,25 @@ def adapt(layer: Layer, x: Array, excluded: Mapping[int, int] | None = None) -> 
     layer.statistics["scale"][...] = scale
 
 
-def adapt_first(layers: tuple[Layer, ...], x: Array) -> None:
+def adapt_first(layers: tuple[Layer, ...], samples: Any) -> None:
     """Fit a network's `Normalize` to the data of its first fit; one that was fitted before stays.
+
+    Raises:
+        ValueError: The data come as batches, which can't be gone through before training.
 
     Example:
         >>> import bpnative as bp
+        >>> from bpnative.samples import Samples
         >>> net = bp.Network([bp.Normalize()], input_size=1)
-        >>> adapt_first(net.layers, np.array([[1.0], [5.0]]))
+        >>> adapt_first(net.layers, Samples(np.array([[1.0], [5.0]]), np.zeros((2, 1)), None))
         >>> net.predict([[5.0]]).tolist()
         [[1.0]]
     """
     first = layers[0]
-    if isinstance(first.specification, Normalize):
-        fitted = np.any(first.statistics["mean"] != 0) or np.any(first.statistics["scale"] != 1)
-        if not fitted:
-            adapt(first, x, codes_of(layers))
+    if not isinstance(first.specification, Normalize):
+        return
+    if np.any(first.statistics["mean"] != 0) or np.any(first.statistics["scale"] != 1):
+        return
+    if not hasattr(samples, "block"):
+        raise ValueError("Normalize needs data to measure before it trains on batches: net.layers[0].adapt(X) first")
+    _adapt(first, samples.n, lambda start, stop: samples.block(start, stop).x, codes_of(layers))

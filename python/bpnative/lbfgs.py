@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from . import optimizers
 from .around import end_epoch, evaluate, running
+from .batches import Batches
 from .callbacks import Callback
-from .data import Samples
 from .history import History
 from .optimizers import SGD, LearningRate, Optimizer
+from .samples import Samples, SampleSource
 from .schedules import Rates
 from .specification import Specification, check_count, check_number
 
@@ -96,15 +97,18 @@ class LBFGS(Specification):
     def run(
         self,
         trainer: Trainer,
-        samples: Samples,
-        validation: Samples | None,
+        samples: SampleSource | Batches,
+        validation: SampleSource | None,
         epochs: int,
         callbacks: Sequence[Callback],
     ) -> History:
         """The iterations of one `Trainer.fit`, on data that were checked."""
+        if isinstance(samples, Batches):
+            raise ValueError("LBFGS needs all data at once: pass arrays X and y, not batches")
+        whole = samples.block(0, samples.n)
         minimize = _scipy_minimize()
         iterations = min(epochs, self.max_iterations)
-        settings = {"epochs": iterations, "batch_size": len(samples.x), "shuffle": False}
+        settings = {"epochs": iterations, "batch_size": whole.n, "shuffle": False}
         options = {
             "maxiter": iterations,
             "maxfun": (iterations + 1) * (self.max_line_search + 1),
@@ -113,8 +117,8 @@ class LBFGS(Specification):
             "ftol": self.loss_tolerance,
             "maxls": self.max_line_search,
         }
-        with running(trainer, samples, validation, settings, callbacks) as history:
-            way = _Way(trainer, samples, validation, history, callbacks)
+        with running(trainer, whole, validation, settings, callbacks) as history:
+            way = _Way(trainer, whole, validation, history, callbacks)
             try:
                 result = minimize(
                     way.loss_and_gradient,
@@ -145,7 +149,7 @@ class _Way:
         self,
         trainer: Trainer,
         samples: Samples,
-        validation: Samples | None,
+        validation: SampleSource | None,
         history: History,
         callbacks: Sequence[Callback],
     ) -> None:

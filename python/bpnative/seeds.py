@@ -39,3 +39,22 @@ def weight_generators(seed: Seed) -> tuple[np.random.Generator, np.random.Genera
         return seed, seed
     sequence = np.random.SeedSequence(seed)
     return np.random.default_rng(sequence), np.random.default_rng(sequence.spawn(1)[0])
+
+
+def seed_words(generator: np.random.Generator) -> list[int]:
+    """Four words that tell generators of different seeds apart, and stay the same however many numbers were drawn.
+
+    A generator without a seed sequence, such as a legacy one, gives four numbers of its stream instead.
+
+    Example:
+        >>> generator = np.random.default_rng(0)
+        >>> before = seed_words(generator)
+        >>> _ = generator.random(10)
+        >>> seed_words(generator) == before
+        True
+    """
+    sequence = generator.bit_generator.seed_seq
+    try:
+        return [int(word) for word in sequence.generate_state(4)]
+    except (AttributeError, NotImplementedError):
+        return [int(word) for word in generator.integers(2**32, size=4)]

@@ -11,8 +11,10 @@ import numpy.typing as npt
 from . import _bpnative, data, lbfgs, losses
 from .around import Pace, evaluate
 from .averages import Average, check_average
+from .batches import Batches
 from .callbacks import Callback, gather
 from .checkpoint import Keeper
+from .class_weights import ClassWeight
 from .epoch import run_epochs
 from .groups import Group, Groups
 from .history import History
@@ -24,7 +26,9 @@ from .meter import bind_all
 from .metrics import MetricLike
 from .network import Network
 from .optimizers import LearningRate, Optimizer
+from .prepare import evaluation_data, training_data
 from .seeds import Seed, check_seed
+from .sources import Augment
 from .specification import check_count, check_flag, check_number
 from .trainer_state import TrainerFiles
 
@@ -39,7 +43,7 @@ class Trainer(TrainerFiles):
         loss: A name such as ``"mse"`` or ``"cross_entropy"``, an object of `bpnative.losses`, or a callable(output,
             target) -> (loss, output_gradient), see `bpnative.FunctionLoss`.
         optimizer: A name of `bpnative.optimizers`, ``"lbfgs"``, or an object such as ``bp.Adam(learning_rate=1e-3)``.
-        metrics: Reported beside the loss: ``"accuracy"``, ``"mse"``, ``"mae"``, ``"r2"``, objects of
+        metrics: Reported beside the loss: names such as ``"accuracy"``, ``"f1_macro"`` or ``"r2"``, objects of
             `bpnative.metrics`, or ``callable(output, target) -> float``.
         clip_norm: The gradient over all parameters is shortened to at most this length before an update; None for any.
         clip_value: Each element of the gradient is cut to at most this size before an update; None for any.
@@ -158,12 +162,15 @@ class Trainer(TrainerFiles):
     def fit(
         self,
         X: object,
-        y: object,
+        y: object = None,
         *,
         epochs: int | None = None,
         batch_size: int = 32,
         validation_data: Sequence[Any] | None = None,
+        validation_split: float | None = None,
         sample_weight: object = None,
+        class_weight: ClassWeight = None,
+        augment: Augment | None = None,
         shuffle: bool = True,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
@@ -178,15 +185,21 @@ class Trainer(TrainerFiles):
         loop or a script around `fit` stops as well. To go on instead, catch it.
 
         Args:
-            X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity.
+            X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity. `Scaled` data and large
+                memory maps are read block by block. Without y: an iterable of batches (X, y) or (X, y, sample_weight),
+                or a function that returns one for each epoch; each batch is a step.
             y: As the loss takes it: class labels (n,), one-hot rows or numbers (n, output_size), (n,) for one output.
             epochs: Passes over the data, at least 1; None is 1, or as many iterations as `LBFGS` may take.
             batch_size: Samples of a step, at least 1; the last batch of an epoch may be smaller.
             validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch.
+            validation_split: A fraction of X to validate with instead, drawn by the trainer's seed, class by class.
             sample_weight: (n,), factors of each sample's loss, at least 0.
+            class_weight: Factors by class, {class: factor} or one number a class, or "balanced"; not for validation.
+            augment: callable(x) or callable(x, rng) that returns a batch to train on instead, of the same shape.
             shuffle: Whether each epoch takes the samples in a new random order.
             callbacks: Objects of `bpnative.Callback`.
-            progress: One line an epoch: True prints, False doesn't, None does where standard output is a terminal.
+            progress: True shows a bar on a terminal and one line an epoch elsewhere, False nothing; None does as True,
+                except where standard output is caught in memory.
             checkpoint: A file that the run is written to, and goes on from where it is there, in the middle of an epoch
                 too: whatever killed the run, it ends with the same bits as one never stopped. More epochs than before
                 go on; any other setting must be as in the file.
@@ -206,22 +219,22 @@ class Trainer(TrainerFiles):
             >>> history["loss"][-1] < 0.01
             True
         """
-        samples = self._data.dataset(X, y, sample_weight)
         if epochs is None:
             epochs = self._optimizer.max_iterations if isinstance(self._optimizer, LBFGS) else 1
-        epochs, batch_size = check_count(epochs, "epochs"), data.check_batch_size(batch_size, len(samples.x))
-        generator = self._generator if check_flag(shuffle, "shuffle") else None
-        validation = self._data.validation(validation_data)
-        self._check_metrics(samples)
-        self._check_metrics(validation)
-        adapt_first(self.network.layers, samples.x)
-        chosen = gather(callbacks, progress)
+        epochs, generator = check_count(epochs, "epochs"), self._generator if check_flag(shuffle, "shuffle") else None
         every = check_number(checkpoint_every, "checkpoint_every", "[0, inf)")
+        settings = (sample_weight, class_weight, validation_data, validation_split, augment)
+        samples, validation = training_data(self, X, y, epochs, *settings)
+        batch_size = data.check_batch_size(batch_size, samples.n)
+        chosen = gather(callbacks, progress)
+        adapt_first(self.network.layers, samples)
         if isinstance(self._optimizer, LBFGS):
             self._optimizer.check_alone(checkpoint=checkpoint)
             return self._optimizer.run(self, samples, validation, epochs, chosen)
         keeper = None
         if checkpoint is not None:
+            if isinstance(samples, Batches):
+                raise ValueError("checkpoint needs data that can be gone through again from the middle: pass X and y")
             keeper = Keeper(checkpoint, every, self, samples, validation, batch_size, generator is not None, chosen)
         return run_epochs(self, samples, validation, epochs, batch_size, generator, chosen, keeper)
 
@@ -320,13 +333,15 @@ class Trainer(TrainerFiles):
             >>> bp.Trainer(net, loss="mse", metrics=["mae"]).evaluate([[1.0], [2.0]], [2.0, 6.0])
             {'loss': 2.0, 'mae': 1.0}
         """
-        samples = self._data.dataset(X, y, sample_weight)
-        self._check_metrics(samples)
-        return evaluate(self, samples)
+        return evaluate(self, evaluation_data(self, X, y, sample_weight))
 
-    def _check_metrics(self, samples: data.Samples | None) -> None:
-        if samples is not None:
-            n_outputs = self.network.output_size
-            compared = self.loss.compared_columns(n_outputs)
-            for metric in self.metrics:
-                metric.check(samples.y, n_outputs if compared is None else len(compared))
+    def check_metrics(self, target: Array) -> None:
+        """Whether the metrics can be made of such targets.
+
+        Raises:
+            ValueError: One can't.
+        """
+        n_outputs = self.network.output_size
+        compared = self.loss.compared_columns(n_outputs)
+        for metric in self.metrics:
+            metric.check(target, n_outputs if compared is None else len(compared))

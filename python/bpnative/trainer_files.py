@@ -191,9 +191,10 @@ def describe_metric(metric: Metric) -> dict[str, Any]:
         >>> describe_metric(bp.metrics.Accuracy(threshold=0.3))
         {'kind': 'accuracy', 'threshold': 0.3}
     """
-    for name, kind in METRICS.items():
-        if type(metric) is kind:
-            arguments = [p.name for p in inspect.signature(kind).parameters.values() if hasattr(metric, p.name)]
+    for name, make in METRICS.items():
+        if type(metric) is type(make()):
+            parameters = inspect.signature(type(metric)).parameters
+            arguments = [argument for argument in parameters if hasattr(metric, argument)]
             settings = {argument: getattr(metric, argument) for argument in arguments}
             return {"kind": name, **{key: describe(value, f"{key} of {name}") for key, value in settings.items()}}
     return {"function": metric.name}
@@ -212,7 +213,7 @@ def build_metric(given: Any) -> Metric:
     if not isinstance(given, dict) or not isinstance(given.get("kind"), str):
         name = given.get("function") if isinstance(given, dict) else given
         raise ValueError(f"metric {name!r} is none of bpnative, so no file can hold it: pass metrics=[…] to load")
-    kind = lookup("metric", given["kind"], METRICS)
+    kind = type(lookup("metric", given["kind"], METRICS)())
     settings = {
         key: build(value, f"{key} of metric {given['kind']!r}") for key, value in given.items() if key != "kind"
     }

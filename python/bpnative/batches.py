@@ -1,0 +1,199 @@
+"""Training on batches that the user's own Python makes: any iterable, or a function that returns one for each epoch."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from .callbacks import Callback, Run
+from .class_weights import ClassWeight, with_class_weight
+from .meter import Meter
+from .samples import Array, Samples
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+BatchSource: TypeAlias = "Iterable[Any] | Callable[[], Iterable[Any]]"
+
+# Batches made ahead: one to be trained on next, one that is being made.
+AHEAD = 2
+# How long the end of an epoch waits for the thread; one that is held up in the user's code ends when that returns.
+PATIENCE = 0.1
+
+
+class Batches:
+    """Batches ``(X, y)`` or ``(X, y, sample_weight)`` of an iterable, or of a factory that is called for each epoch.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: It is an iterator, which can be gone through once, and there are several epochs.
+
+    Example:
+        >>> Batches([([[1.0]], [2.0])], epochs=3).n
+        0
+    """
+
+    def __init__(self, source: Any, epochs: int, class_weight: ClassWeight = None) -> None:
+        if not callable(source) and not hasattr(source, "__iter__"):
+            kind = type(source).__name__
+            raise TypeError(
+                f"expected y beside X, or X as an iterable of (X, y) batches or a function that returns one, got {kind}"
+            )
+        if isinstance(class_weight, str):
+            raise ValueError("class_weight='balanced' needs all labels at once: give a dict or an array with batches")
+        if epochs > 1 and iter_is_self(source):
+            raise ValueError(
+                f"expected an iterable that can be gone through {epochs} times, got the iterator {source!r}: pass a "
+                f"function that returns a new one for each epoch, for example its generator function"
+            )
+        self.source, self.class_weight = source, class_weight
+        self.n = 0  # samples of an epoch, known when the first has ended
+
+    def checked(self, trainer: Trainer) -> Iterator[Samples]:
+        """The batches of an epoch, as native code takes them; none shares memory with the user's.
+
+        Raises:
+            TypeError: A batch is no tuple, or holds no real numbers.
+            ValueError: A batch does not fit the network and the loss.
+        """
+        batches = self.source() if callable(self.source) else self.source
+        iterator = iter(batches)
+        try:
+            for number, batch in enumerate(iterator):
+                yield self._check(trainer, number, batch)
+        finally:
+            close = getattr(iterator, "close", None)
+            if callable(self.source) and callable(close):
+                close()
+
+    def _check(self, trainer: Trainer, number: int, batch: Any) -> Samples:
+        if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+            kind = f"{len(batch)} values" if isinstance(batch, (tuple, list)) else type(batch).__name__
+            raise TypeError(f"expected batch {number} as (X, y) or (X, y, sample_weight), got {kind}")
+        names = (f"X of batch {number}", f"y of batch {number}", f"sample_weight of batch {number}")
+        checker = trainer._data
+        x, y, weight = checker.dataset(batch[0], batch[1], batch[2] if len(batch) == 3 else None, names)
+        trainer.check_metrics(y)
+        weight = with_class_weight(self.class_weight, y, weight, checker.n_outputs, checker.loss, checker.dtype)
+        # A generator may fill the same arrays again while this batch waits for its turn.
+        return Samples(_own(x, batch), _own(y, batch), None if weight is None else _own(weight, batch))
+
+
+def _own(array: Array, given: Sequence[Any]) -> Array:
+    return array if array.flags.owndata and not any(array is value for value in given) else array.copy()
+
+
+def iter_is_self(source: object) -> bool:
+    """Whether it is an iterator, which can be gone through once.
+
+    Example:
+        >>> iter_is_self([1]), iter_is_self(iter([1]))
+        (False, True)
+    """
+    return not callable(source) and hasattr(source, "__next__")
+
+
+class Prefetcher:
+    """Runs an iterator in a thread of its own, two items ahead; its errors are raised here, and no thread stays behind.
+
+    Example:
+        >>> with Prefetcher(iter([1, 2, 3])) as ahead:
+        ...     list(ahead)
+        [1, 2, 3]
+    """
+
+    def __init__(self, iterator: Iterator[Any]) -> None:
+        self._iterator = iterator
+        self._queue: queue.Queue[tuple[bool, Any]] = queue.Queue(AHEAD)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._produce, name="bpnative batches", daemon=True)
+
+    def _produce(self) -> None:
+        end: tuple[bool, Any] = (True, None)
+        try:
+            for item in self._iterator:
+                if not self._put((False, item)):
+                    break
+            # A generator is closed where it ran: its finally clauses belong to this thread.
+            close = getattr(self._iterator, "close", None)
+            if close is not None:
+                close()
+        except BaseException as error:  # raised by __iter__ in the thread that asked
+            end = (True, error)
+        self._put(end)
+
+    def _put(self, item: tuple[bool, Any]) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=0.05)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def __enter__(self) -> Prefetcher:
+        self._thread.start()
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            last, item = self._queue.get()
+            if not last:
+                yield item
+            elif item is None:
+                return
+            else:
+                raise item
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._thread.join(PATIENCE)
+
+
+def train_batches(trainer: Trainer, epoch: int, batches: Batches, callbacks: Sequence[Callback]) -> dict[str, float]:
+    """Train on the batches of an epoch, each a step; the mean loss and the metrics of what was seen.
+
+    Raises:
+        ValueError: There is no batch, or one does not fit.
+
+    Example:
+        >>> import bpnative as bp
+        >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
+        >>> list(train_batches(trainer, 0, Batches([([[1.0]], [2.0])], epochs=1), []))
+        ['loss']
+    """
+    native, outputs_of = trainer._native, trainer.network.output_size
+    meter, done = Meter(trainer.metrics, trainer.loss.compared_columns(outputs_of)), 0
+    losses: list[float] = []
+    sizes: list[int] = []
+    with Prefetcher(batches.checked(trainer)) as ahead:
+        for x, y, weight in ahead:
+            n, first_step, loss = len(x), native.step_count, np.empty(1)
+            rates, momentum = trainer._rates.of_step(first_step)
+            all_rates = trainer._groups.learning_rates(rates, first_step)
+            outputs = np.empty((n, outputs_of), trainer.network.dtype) if trainer.metrics else None
+            how = n, 1, *trainer._update[1:], momentum
+            native.train(loss, outputs, x, y, weight, np.arange(n, dtype=np.int64), all_rates, *how)
+            losses.append(loss.item())
+            sizes.append(n)
+            done += n
+            if outputs is not None:
+                meter.update(outputs, y, weight)
+            if callbacks:
+                run = Run(epoch, first_step, loss, rates, done, batches.n)
+                for callback in callbacks:
+                    callback.on_run_end(trainer, run)
+            if trainer.stop_training:
+                break
+        else:
+            batches.n = done
+    if not losses:
+        raise ValueError(f"expected at least one batch an epoch, got none in epoch {epoch}")
+    trainer.history.params["samples"] = done
+    return {"loss": float((np.array(losses) * sizes).sum() / done), **meter.results()}

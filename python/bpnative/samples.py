@@ -1,0 +1,74 @@
+"""What an epoch and an evaluation need of data: how many there are, in which order, and the arrays of a native call."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Order = npt.NDArray[np.int64]
+
+
+class SampleSource(Protocol):
+    """Checked data that a trainer trains on or evaluates: `Samples` in memory, or a `sources.Source`."""
+
+    @property
+    def n(self) -> int:
+        """How many samples an epoch has."""
+
+    @property
+    def y(self) -> Array:
+        """Targets as the loss takes them."""
+
+    def order(self, generator: np.random.Generator | None) -> Order:
+        """The order in which an epoch takes its samples: as they are, or shuffled by the generator."""
+
+    def take(self, part: Order, batch_size: int, step: int) -> tuple[Array, Array, Array | None, Order]:
+        """x, y, weight and the rows of them that the samples `part` of an order are; `step` numbers the first."""
+
+    def block(self, start: int, stop: int) -> Samples:
+        """The samples from start to stop, unshuffled."""
+
+
+class Samples(NamedTuple):
+    """Checked data in memory: x (n, inputs), y as the loss takes it, weight (n,) or None.
+
+    Example:
+        >>> samples = Samples(np.ones((4, 2)), np.ones((4, 1)), None)
+        >>> samples.n, samples.block(1, 3).n
+        (4, 2)
+    """
+
+    x: Array
+    y: Array
+    weight: Array | None
+
+    @property
+    def n(self) -> int:
+        """How many samples there are."""
+        return len(self.x)
+
+    def order(self, generator: np.random.Generator | None) -> Order:
+        """The order of an epoch, see `sample_order`."""
+        return sample_order(len(self.x), generator)
+
+    def take(self, part: Order, batch_size: int, step: int) -> tuple[Array, Array, Array | None, Order]:
+        """The arrays as they are: native code gathers the rows."""
+        return self.x, self.y, self.weight, part
+
+    def block(self, start: int, stop: int) -> Samples:
+        """A view of the samples from start to stop."""
+        return Samples(self.x[start:stop], self.y[start:stop], None if self.weight is None else self.weight[start:stop])
+
+
+def sample_order(n: int, generator: np.random.Generator | None) -> Order:
+    """The order in which an epoch takes its samples: as they are, or shuffled by the generator.
+
+    Example:
+        >>> sample_order(3, None).tolist()
+        [0, 1, 2]
+    """
+    order = np.arange(n, dtype=np.int64)
+    return order if generator is None else generator.permutation(order)
