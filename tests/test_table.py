@@ -239,7 +239,7 @@ def test_dense_layers_over_raw_numbers_give_the_same(trained, target):
 
 
 def test_a_new_category_says_nothing_either_way(trained):
-    rows, _, result = trained
+    _, _, result = trained
     new = Table.of({"x": [0.0] * 4, "color": ["pink", "red", "blue", "green"]})
     pink, red, *others = result.model.predict(new)[0]
     assert red > 103.5

@@ -67,7 +67,6 @@ def run(options: argparse.Namespace, out: Printer) -> None:
     if options.json:
         out(json.dumps({"file": path, "inputs": inputs_path, **about}, indent=2, ensure_ascii=False))
     elif not options.quiet:
-        out(
-            f"{path}: {network.input_size} inputs, {network.output_size} output{'s' * (network.output_size > 1)}, {network.parameters.size:,} weights"
-        )
+        sizes = f"{network.input_size} inputs, {network.output_size} output{'s' * (network.output_size > 1)}"
+        out(f"{path}: {sizes}, {network.parameters.size:,} weights")
         out(f"{inputs_path}: what each of them means")
