@@ -133,6 +133,8 @@ def test_a_table_of_a_pandas_frame():
         (["1,234.5", "12", "1,000,000"], "thousands", [1234.5, 12, 1e6]),
         (["$1,200", "$3.50"], "thousands", [1200, 3.5]),
         (["12%", "5 %"], "point", [12, 5]),
+        (["1 234", "12 345 678.5"], "point", [1234, 12345678.5]),
+        (["1 234,5", "12 345 678"], "comma", [1234.5, 12345678]),
     ],
 )
 def test_numbers_in_the_style_that_is_found(texts, style, numbers):

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .parsing import ORDERS, STYLES, find_order, find_style, to_numbers, to_seconds
+from .parsing import ORDERS, SPACED, STYLES, find_order, find_style, to_numbers, to_seconds
 from .reading import is_missing
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -134,6 +134,8 @@ def _as_number(
         notes.append(f"numbers with {STYLES[style]}" + ("" if certain else " though that is not certain (--decimal)"))
     if any(text.strip("$€£¥% ") != text for text in texts):
         notes.append("currency and per cent signs are ignored")
+    if any(SPACED.search(text) for text in texts):
+        notes.append("spaces between thousands are ignored")
     if bad:
         notes.append(f"mixed: {bad_cells:,} cells are no numbers ({quoted(*bad)}) and count as missing")
     return style, notes, not certain or bool(bad), numbers[np.isfinite(numbers)]

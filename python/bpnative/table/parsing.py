@@ -17,6 +17,7 @@ DATE_SHARE = 0.9  # of the cells that are there: a column with so many dates is 
 SYMBOLS = "$€£¥%"
 COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:[. \u00a0']\d{3})+)?(?:,\d+)?(?:[eE][+-]?\d+)?")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
+SPACED = re.compile(r"(?<=\d)[ \u00a0\u202f'](?=\d{3}(?!\d))")  # 12 000
 STYLES = {
     "point": "decimal point",
     "comma": "decimal comma",
@@ -82,7 +83,7 @@ def to_numbers(texts: Sequence[str], style: str = "point") -> Array:
 
 
 def _number(text: str, style: str) -> float:
-    text = text.strip(SYMBOLS + " ")
+    text = SPACED.sub("", text.strip(SYMBOLS + " "))
     if style == "comma":
         if not text or not COMMA.fullmatch(text):
             if "," in text or "." not in text:
