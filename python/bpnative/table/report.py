@@ -84,8 +84,8 @@ def report(source: str, found: Survey, result: Result) -> str:
         svg.bars(dict(list(result.importance.items())[:MOST_SHOWN]), "importance of the columns"),
         "<h2>Training</h2>",
         f"<p>{learn:,} rows to learn from, {stop:,} to decide when to stop; {len(result.history['loss'])} epochs in "
-        f"{result.seconds:.1f} s, the weights of epoch {result.best_epoch + 1} are kept (dashed line). "
-        f"{_e(network_of(result))}</p>",
+        f"{result.seconds:.1f} s, the weights of epoch {result.best_epoch + 1} are kept (dashed line; "
+        f"high losses of the first epochs are cut off). {_e(network_of(result))}</p>",
         svg.curves(
             {"rows learned from": result.history["loss"], "rows to stop by": result.history["val_loss"]},
             result.best_epoch, ("epoch", "loss"), "loss of each epoch",
