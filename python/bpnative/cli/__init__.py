@@ -1,6 +1,7 @@
-"""The command line: ``python -m bpnative`` or ``bpnative``, with the commands demo, bench and info.
+"""The command line: ``python -m bpnative`` or ``bpnative``.
 
-Each command is a module with ``add_parser``; text.py is what they print with.
+Each command is a module with ``add_parser``. text.py is what they print with; reading.py is what those for
+tables share.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from typing import TextIO, cast
 
 from .. import __version__
-from . import bench, demo, info
+from . import bench, demo, evaluate, export, info, predict, train
 from .text import Printer
 
 __all__ = ["main"]
@@ -22,6 +23,8 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 _EXAMPLES = """\
 examples:
+  {prog} train houses.csv --target price
+  {prog} predict houses.safetensors new.csv -o prices.csv
   {prog} demo                 train on handwritten digits, in seconds
   {prog} bench --quick        see that every workload runs
   {prog} info                 what was chosen for this machine
@@ -40,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"bpnative {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (demo, bench, info):
+    for command in (train, predict, evaluate, export, info, demo, bench):
         command.add_parser(commands)
     return parser
 
