@@ -22,8 +22,30 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 SANITIZED = os.environ.get("BPNATIVE_SANITIZED", "")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say that a few cases of each test will do."""
+    parser.addoption(
+        "--sample", type=int, metavar="N", help="run at most N cases of each test, spread over its parameters"
+    )
+
+
+def sample(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep at most N cases of each test, the first and the last among them."""
+    most, cases = config.getoption("--sample"), {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept = set()
+    for group in cases.values():
+        n = min(len(group), most)
+        kept |= {group[round(i * (len(group) - 1) / max(1, n - 1))] for i in range(n)}
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests that an instrumented module cannot pass, each with its own reason."""
+    if config.getoption("--sample"):
+        sample(config, items)
     for item in items:
         mark = item.get_closest_marker("not_sanitized")
         if SANITIZED and mark is not None:

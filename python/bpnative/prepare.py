@@ -41,7 +41,7 @@ def training_data(
     checker = trainer._data
     if validation_data is not None and validation_split is not None:
         raise ValueError("expected validation_data or validation_split, got both")
-    validation = _validation(trainer, validation_data)
+    validation = validation_samples(trainer, validation_data)
     if y is None:
         if hasattr(X, "shape") or is_frame(X):
             raise TypeError(f"expected y beside X, or batches (X, y) as X; got X of type {type(X).__name__} alone")
@@ -84,7 +84,13 @@ def evaluation_data(
     return Source(x, target, weight, None, trainer._data.dtype) if isinstance(x, Scaled) else Samples(x, target, weight)
 
 
-def _validation(trainer: Trainer, validation_data: Any) -> Samples | Source | None:
+def validation_samples(trainer: Trainer, validation_data: Any) -> Samples | Source | None:
+    """(X, y) or (X, y, sample_weight) to validate with, checked; None stays None.
+
+    Raises:
+        TypeError: It is no such tuple, or data are no real numbers.
+        ValueError: Data do not fit the network and the loss.
+    """
     if validation_data is None:
         return None
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):

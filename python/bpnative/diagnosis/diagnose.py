@@ -12,6 +12,7 @@ from ..explain.differences import compare_gradients
 from ..explain.explanation import twin_of
 from ..inputs import adapt_first
 from ..losses import FunctionLoss
+from ..prepare import validation_samples
 from ..specification import check_count
 from . import data_checks, network_checks
 from .observation import observe, part_of
@@ -38,9 +39,9 @@ def diagnose(trainer: Trainer, X: object, y: object, validation_data: Any, steps
     found += data_checks.inputs(samples.x, dict(network.codes), scaled)
     found += data_checks.targets(samples.y, loss, network.output_activation.name)
     if validation_data is not None:
-        validation = trainer._data.validation(validation_data)
+        validation = validation_samples(trainer, validation_data)
         assert validation is not None
-        found += data_checks.duplicates(samples.x, validation.x)
+        found += data_checks.duplicates(samples.x, validation.block(0, validation.n).x)
     bad = [layer.name for layer in network.walk() for view in layer.tensors.values() if not np.isfinite(view).all()]
     if bad:
         text = f"The weights of layer {bad[0]} hold NaN or infinity, before any step."
