@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bpnative as bp
-from bpnative import epoch
+from bpnative import around
 from compare import Array, assert_same_bits
 from reference_cases import in_both_types, normal
 
@@ -122,7 +122,7 @@ def test_paces_differ() -> None:
     trainer._native = Counting()
     trainer.fit(np.ones((50, 3)), np.ones((50, 2)), batch_size=10, progress=False)
     assert calls == [2, 2, 1]
-    assert isinstance(bp.Trainer(bp.mlp([3, 2]), loss="mse")._pace, epoch.Pace)
+    assert isinstance(bp.Trainer(bp.mlp([3, 2]), loss="mse")._pace, around.Pace)
 
 
 @in_both_types

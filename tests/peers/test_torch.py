@@ -178,7 +178,14 @@ def theirs(activation: str, loss: str, optimizer: str, dtype: str, jitter: int =
     return np.concatenate([parameter.detach().numpy().ravel() for parameter in parameters]), np.array(losses)
 
 
-CASES = [("tanh", loss, optimizer) for loss in LOSSES for optimizer in OPTIMIZERS if "," not in loss]
+# Where a loss has a kink, its slope jumps; a rule that goes by the sign of the slope then parts after one rounding.
+KINKED = ("mae", "quantile", "hinge")
+CASES = [
+    ("tanh", loss, optimizer)
+    for loss in LOSSES
+    for optimizer in OPTIMIZERS
+    if "," not in loss and not (loss in KINKED and optimizer.startswith("Rprop"))
+]
 CASES += [("tanh", loss, "Adam()") for loss in LOSSES if "," in loss]
 CASES += [(activation, "cross_entropy", "Adam()") for activation in ACTIVATIONS if activation != "tanh"]
 every_case = pytest.mark.parametrize(("activation", "loss", "optimizer"), CASES)
@@ -267,7 +274,7 @@ def test_averages_of_weights() -> None:
         (bp.EMA(decay=0.9), {"multi_avg_fn": torch.optim.swa_utils.get_ema_multi_avg_fn(0.9)}, range(1, STEPS + 1)),
         (bp.SWA(start=30, every=7), {}, range(37, STEPS + 1, 7)),
     ):
-        network = start("tanh", "float64")
+        network = start("tanh", "float64", "mse")
         trainer = bp.Trainer(network, loss="mse", optimizer="adam", average=average)
         model = torch.nn.ParameterList([torch.zeros(len(network.parameters), dtype=torch.float64)])
         averaged = torch.optim.swa_utils.AveragedModel(model, **options)
@@ -299,7 +306,7 @@ def test_huge_gradients_of_float32(optimizer: str) -> None:
 
 def test_groups_of_layers() -> None:
     x, y = batches("cross_entropy")
-    network = start("tanh", "float64")
+    network = start("tanh", "float64", "mse")
     groups = [bp.Group(0, learning_rate=1e-3, weight_decay=0.0), bp.Group([2], beta1=0.5, weight_decay=0.5)]
     trainer = bp.Trainer(network, "cross_entropy", bp.AdamW(3e-3, weight_decay=0.1), groups=groups)
     parameters, forward = peer_of(network, "tanh", "float64")

@@ -50,7 +50,7 @@ def diagnose(trainer: Trainer, X: object, y: object, validation_data: Any, steps
         return Diagnosis(ordered(found), [], [])
 
     twin = twin_of(trainer)
-    adapt_first(twin.network.layers, samples.x)
+    adapt_first(twin.network.layers, samples)
     with np.errstate(all="ignore"):
         if isinstance(loss, FunctionLoss):
             found += _own_loss(twin, samples)
@@ -64,7 +64,7 @@ def diagnose(trainer: Trainer, X: object, y: object, validation_data: Any, steps
         found += network_checks.start(seen, loss, samples.y, network.output_size)
         if seen.broken is None or seen.broken.step > 0:
             fresh = twin_of(trainer)
-            adapt_first(fresh.network.layers, samples.x)
+            adapt_first(fresh.network.layers, samples)
             found = network_checks.with_causes(found, overfit(fresh, samples))
         layers = network_checks.report(seen)
     return Diagnosis(ordered(found), layers, seen.losses)
