@@ -11,6 +11,14 @@ import markdown
 
 PAGES = sorted((Path(__file__).resolve().parent.parent / "docs" / "guide").glob("*.md"))
 
+# What a page needs beside NumPy, by what stands in its code.
+NEEDS = {
+    "onnx": ("to_onnx(", "from_onnx("),
+    "torch": ("to_torch(", "from_torch(", "import torch"),
+    "sklearn": ("bpnative.sklearn", "from_sklearn(", "import sklearn", "from sklearn"),
+    "scipy": ("LBFGS(",),
+    "polars": ("import polars",),
+}
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "guide" / "images"
 
 
@@ -22,6 +30,9 @@ def test_page(page, tmp_path, monkeypatch):
         pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
     if "import pandas" in text:
         pytest.importorskip("pandas", reason="pandas is not installed")
+    for need, marks in NEEDS.items():
+        if any(mark in text for mark in marks):
+            pytest.importorskip(need, reason=f"{need} is not installed")
     if "savefig(" in text:
         pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed")
         pyplot.close("all")
