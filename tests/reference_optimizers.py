@@ -40,6 +40,15 @@ def sgd(
     return weight - learning_rate * direction
 
 
+def decayed(
+    weight: Array, gradient: Array, learning_rate: float, weight_decay: float, decoupled: bool
+) -> tuple[Array, Array]:
+    """Return weight and gradient after the decay: of the weight itself where decoupled, else in the gradient."""
+    if decoupled:
+        return weight - learning_rate * weight_decay * weight, gradient
+    return weight, gradient + weight_decay * weight
+
+
 def two_moments(weight: Array, gradient: Array, state: State, beta1: float, beta2: float) -> tuple[Array, Array]:
     """Return the running means m of the gradient and v of its square, after this gradient."""
     zeros = np.zeros_like(weight)
@@ -121,10 +130,7 @@ def nadam(
     decoupled_weight_decay: bool = False,
 ) -> Array:
     """NAdam (Dozat, 2016): Adam that looks ahead along its momentum, whose share mu grows from beta1 / 2 to beta1."""
-    if decoupled_weight_decay:
-        weight = weight - learning_rate * weight_decay * weight
-    else:
-        gradient = gradient + weight_decay * weight
+    weight, gradient = decayed(weight, gradient, learning_rate, weight_decay, decoupled_weight_decay)
     m, v = two_moments(weight, gradient, state, beta1, beta2)
     shares = beta1 * (1.0 - 0.5 * 0.96 ** (np.arange(1, step + 2) * momentum_decay))
     now, after = shares[:-1].prod(), shares.prod()
@@ -145,10 +151,7 @@ def radam(
     decoupled_weight_decay: bool = False,
 ) -> Array:
     """RAdam (Liu et al., 2020): plain momentum until enough squares were seen, then Adam times a rectification."""
-    if decoupled_weight_decay:
-        weight = weight - learning_rate * weight_decay * weight
-    else:
-        gradient = gradient + weight_decay * weight
+    weight, gradient = decayed(weight, gradient, learning_rate, weight_decay, decoupled_weight_decay)
     m, v = two_moments(weight, gradient, state, beta1, beta2)
     mean = m / (1.0 - beta1**step)
     longest = 2.0 / (1.0 - beta2) - 1.0

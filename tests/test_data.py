@@ -8,6 +8,7 @@ import pytest
 import bpnative as bp
 from bpnative import data, labels
 from bpnative.data import Checker
+from bpnative.samples import sample_order
 
 F32 = np.dtype("float32")
 
@@ -175,8 +176,8 @@ def test_what_an_object_raises_is_passed_on_in_words():
 
 
 def test_order_of_samples():
-    assert data.sample_order(4, None).tolist() == [0, 1, 2, 3]
-    first, second = (data.sample_order(50, np.random.default_rng(3)) for _ in range(2))
+    assert sample_order(4, None).tolist() == [0, 1, 2, 3]
+    first, second = (sample_order(50, np.random.default_rng(3)) for _ in range(2))
     assert first.dtype == np.int64
     np.testing.assert_array_equal(first, second)
     assert sorted(first.tolist()) == list(range(50))

@@ -93,7 +93,6 @@ def running(
 
 def end_epoch(
     trainer: Trainer,
-    history: History,
     epoch: int,
     logs: dict[str, float],
     validation: SampleSource | None,
@@ -105,13 +104,13 @@ def end_epoch(
     Example:
         >>> import bpnative as bp
         >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
-        >>> end_epoch(trainer, trainer.history, 0, {"loss": 0.5}, None, time.perf_counter(), [])
+        >>> end_epoch(trainer, 0, {"loss": 0.5}, None, time.perf_counter(), [])
         >>> trainer.history
         {'loss': [0.5]}
     """
     if validation is not None:
         logs |= {f"val_{name}": value for name, value in evaluate(trainer, validation).items()}
-    history.append(epoch, logs, time.perf_counter() - start)
+    trainer.history.append(epoch, logs, time.perf_counter() - start)
     trainer._rates.end_epoch(trainer, logs)
     for callback in callbacks:
         callback.on_epoch_end(trainer, epoch, logs)

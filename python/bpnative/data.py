@@ -20,8 +20,7 @@ import numpy.typing as npt
 from . import frames, labels
 from .inputs import check_codes
 from .losses import Loss
-from .samples import Samples as Samples
-from .samples import sample_order as sample_order
+from .samples import Samples
 from .specification import check_count
 
 Array = npt.NDArray[Any]

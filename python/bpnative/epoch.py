@@ -83,8 +83,8 @@ def run_epochs(
                 position = Position(trainer, epoch, samples, generator, batch_size)
                 if keeper:
                     keeper.begin_epoch(position)
-                logs = train_epoch(trainer, position, samples, batch_size, callbacks, keeper)
-            end_epoch(trainer, trainer.history, epoch, logs, validation, start, callbacks)
+                logs = train_epoch(trainer, position, batch_size, callbacks, keeper)
+            end_epoch(trainer, epoch, logs, validation, start, callbacks)
             if keeper:
                 keeper.end_epoch(epoch)
     return trainer.history
@@ -93,12 +93,11 @@ def run_epochs(
 def train_epoch(
     trainer: Trainer,
     position: Position,
-    samples: SampleSource,
     batch_size: int,
     callbacks: Sequence[Callback],
     keeper: Keeper | None = None,
 ) -> dict[str, float]:
-    """Train on the samples from this position on; the mean loss and the metrics of the epoch.
+    """Train on the position's samples from where it stands; the mean loss and the metrics of the epoch.
 
     Between native calls Python hears Ctrl-C and calls `Callback.on_run_end`; ``trainer.stop_training`` ends the epoch.
 
@@ -107,7 +106,7 @@ def train_epoch(
         >>> from bpnative.samples import Samples
         >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
         >>> samples = Samples(np.ones((4, 1), np.float32), np.ones((4, 1), np.float32), None)
-        >>> list(train_epoch(trainer, Position(trainer, 0, samples, None, 2), samples, 2, []))
+        >>> list(train_epoch(trainer, Position(trainer, 0, samples, None, 2), 2, []))
         ['loss']
     """
     native, network = trainer._native, trainer.network
@@ -124,7 +123,7 @@ def train_epoch(
         part_losses = losses[step : step + steps]
         outputs = np.empty((len(part), network.output_size), network.dtype) if trainer.metrics else None
         start = time.perf_counter()
-        x, y, weight, rows = samples.take(part, batch_size, first_step * trainer.accumulate)
+        x, y, weight, rows = position.samples.take(part, batch_size, first_step * trainer.accumulate)
         how = batch_size, *trainer._update, momenta
         native.train(part_losses, outputs, x, y, weight, rows, all_rates, *how)
         trainer._pace.measured(steps, time.perf_counter() - start)

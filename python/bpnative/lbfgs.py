@@ -118,7 +118,7 @@ class LBFGS(Specification):
             "maxls": self.max_line_search,
         }
         with running(trainer, whole, validation, settings, callbacks) as history:
-            way = _Way(trainer, whole, validation, history, callbacks)
+            way = _Way(trainer, whole, validation, callbacks)
             try:
                 result = minimize(
                     way.loss_and_gradient,
@@ -150,11 +150,10 @@ class _Way:
         trainer: Trainer,
         samples: Samples,
         validation: SampleSource | None,
-        history: History,
         callbacks: Sequence[Callback],
     ) -> None:
         self.trainer, self.samples, self.validation = trainer, samples, validation
-        self.run_history, self.callbacks = history, callbacks
+        self.callbacks = callbacks
         self.best: npt.NDArray[np.float64] = trainer.network.parameters.astype(np.float64)
         self.best_loss = math.inf
         self.last, self.last_loss = self.best, math.nan
@@ -185,7 +184,7 @@ class _Way:
         if known:
             logs = {"loss": self.last_loss} | {name: value for name, value in logs.items() if name != "loss"}
         trainer._native.step_count += 1
-        end_epoch(trainer, self.run_history, self.epoch, logs, self.validation, self.start, self.callbacks)
+        end_epoch(trainer, self.epoch, logs, self.validation, self.start, self.callbacks)
         self.epoch, self.begun = self.epoch + 1, False
         if trainer.stop_training:
             raise _Stopped

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..data import Checker, Samples, as_numbers
+from ..data import Checker, as_numbers
 from ..losses import MSE, BinaryCrossEntropy, CrossEntropy, Loss
 from ..network import Network
+from ..samples import Samples
 from ..trainer import Trainer
 
 Array: TypeAlias = npt.NDArray[Any]

@@ -6,10 +6,9 @@ import argparse
 import json
 from typing import Any
 
-from ..table import TableModel
 from ..table.report import direction
 from ..table.svg import number
-from .reading import Notes, add_options, add_reading, as_json, read, start
+from .reading import Notes, add_options, add_reading, as_json, model_and_rows
 from .text import Printer, table
 
 __all__ = ["add_parser", "run"]
@@ -34,12 +33,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace, out: Printer) -> None:
     """Evaluate and print."""
-    start(options)
-    notes = Notes(options)
-    model = TableModel.load(options.model)
-    rows = read(options.table, options)
-    for note in rows.notes:
-        notes(note)
+    model, rows = model_and_rows(options, Notes(options))
     metrics, used, unused = model.evaluate(rows)
     if options.json:
         out(json.dumps(as_json({"rows": used, "without_target": unused, "metrics": metrics}), indent=2))

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..io import atomic
-from ..table import Prepared, TableModel
-from .reading import Notes, add_options, add_reading, read, start
+from ..table import Prepared
+from .reading import Notes, add_options, add_reading, model_and_rows
 from .text import Printer
 
 __all__ = ["add_parser", "run"]
@@ -48,12 +48,8 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace, out: Printer) -> None:
     """Predict and write."""
-    start(options)
     notes = Notes(options)
-    model = TableModel.load(options.model)
-    rows = read(options.table, options)
-    for note in rows.notes:
-        notes(note)
+    model, rows = model_and_rows(options, notes)
     predicted, prepared = model.predict(rows, allow_missing_columns=options.allow_missing_columns)
     target = model.preparation.target
     _remarks(notes, prepared, len(rows), target.name)

@@ -9,10 +9,10 @@ from typing import Any
 
 import bpnative as bp
 
-from ..table import Table, read_table
+from ..table import Table, TableModel, read_table
 from .text import Printer
 
-__all__ = ["Notes", "add_options", "add_reading", "read", "start"]
+__all__ = ["Notes", "add_options", "add_reading", "model_and_rows", "read", "start"]
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +53,16 @@ class Notes:
         """Print one."""
         if not self.silent:
             self._print(text)
+
+
+def model_and_rows(options: argparse.Namespace, notes: Notes) -> tuple[TableModel, Table]:
+    """What a command works on that takes a model and a table; remarks on the table are printed."""
+    start(options)
+    model = TableModel.load(options.model)
+    rows = read(options.table, options)
+    for note in rows.notes:
+        notes(note)
+    return model, rows
 
 
 def writable(path: str, force: bool, what: str) -> str:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import data
-from ..data import Samples
 from ..explain.differences import compare_gradients
 from ..explain.explanation import twin_of
 from ..inputs import adapt_first
 from ..losses import FunctionLoss
 from ..prepare import validation_samples
+from ..samples import Samples
 from ..specification import check_count
 from . import data_checks, network_checks
 from .observation import observe, part_of

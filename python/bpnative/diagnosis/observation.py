@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data import Samples
 from ..explain.walk import LayerStep, walk
 from ..lbfgs import LBFGS
+from ..samples import Samples
 
 if TYPE_CHECKING:
     from ..trainer import Trainer

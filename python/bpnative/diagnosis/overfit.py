@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data import Samples
 from ..explain.walk import copy_of
 from ..optimizers import Adam
+from ..samples import Samples
 from .network_checks import chance
 from .report import Finding
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data import Samples, as_numbers
+from ..data import as_numbers
 from ..lbfgs import LBFGS
 from ..losses import FunctionLoss, Loss
+from ..samples import Samples
 from .walk import LayerStep, copy_of, trained, walk
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from .. import activations, kernels
 from ..activations import Activation
-from ..data import Samples
 from ..layer_base import LayerSpecification
 from ..layer_views import Layer
 from ..layers import Dense, Dropout, GaussianNoise, Residual
 from ..losses import FunctionLoss, Loss
 from ..network import Network
+from ..samples import Samples
 
 Array = npt.NDArray[Any]
 

@@ -25,10 +25,10 @@ def known_kinds() -> dict[str, type[Specification]]:
         'ReLU'
     """
     kinds: dict[str, type[Specification]] = {}
-    todo: list[type[Specification]] = [Specification]
-    while todo:
-        for kind in todo.pop().__subclasses__():
-            todo.append(kind)
+    waiting: list[type[Specification]] = [Specification]
+    while waiting:
+        for kind in waiting.pop().__subclasses__():
+            waiting.append(kind)
             # A variant that shares its base's name (scikit-learn's Adam) is not what the name stands for.
             if kind.__module__.split(".")[0] == "bpnative" and isinstance(vars(kind).get("name"), str):
                 kinds[kind_name(kind)] = kind

@@ -12,9 +12,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from ..data import Samples, as_contiguous
+from ..data import as_contiguous
 from ..network import Network
 from ..optimizers import Optimizer
+from ..samples import Samples
 from ..trainer import Trainer
 from . import architecture, solvers
 from .lbfgs import fit_lbfgs

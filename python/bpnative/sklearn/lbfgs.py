@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
-from ..data import Samples
+from ..samples import Samples
 from ..trainer import Trainer
 from .architecture import dense_layers, set_l2
 from .objective import Objective

@@ -13,10 +13,10 @@ from sklearn.model_selection import train_test_split
 
 from ..around import evaluate
 from ..callbacks import Callback, end_all, gather
-from ..data import Samples
 from ..epoch import Position, train_epoch
 from ..history import History
 from ..network import Network
+from ..samples import Samples
 from ..trainer import Trainer
 from . import architecture, solvers
 from .objective import Objective
@@ -83,7 +83,7 @@ class Steps:
                 architecture.set_l2(self._layers, l2)
             before = self._penalty(l2)
             position = Position(self._trainer, number, self._samples, None, self._batch_size, part)
-            loss = train_epoch(self._trainer, position, self._samples, self._batch_size, callbacks)["loss"]
+            loss = train_epoch(self._trainer, position, self._batch_size, callbacks)["loss"]
             # The penalty's mean over the steps, where it does not scale as the loss does: by its ends, to second order.
             penalty = (before + self._penalty(l2)) / 2
             scaled = self._objective.loss_scale * (loss - penalty) + self._objective.gradient_scale * penalty

@@ -23,17 +23,15 @@ BPN_INLINE V<T> magnitude(V<T> x) {
 template <class T>
 BPN_INLINE V<T> log_of_any(V<T> x) {
   const V<T> infinity = broadcast<T>(static_cast<T>(__builtin_inf()));
-  // log takes the bits of positive numbers apart: those of others (-0 among them) would overflow there.
-  V<T> y = select<T>(x == infinity, infinity, log<T>(select<T>(x > V<T>{}, x, broadcast<T>(1))));
+  V<T> y = select<T>(x == infinity, infinity, log<T>(x));
   y = select<T>(x == V<T>{}, -infinity, y);
-  y = select<T>(x < V<T>{}, broadcast<T>(static_cast<T>(__builtin_nan(""))), y);
-  return select<T>(x == x, y, x);
+  return select<T>(x < V<T>{}, broadcast<T>(static_cast<T>(__builtin_nan(""))), y);
 }
 
 // m^gamma for m in 0 .. 1 and gamma >= 0; 0^0 is 1.
 template <class T>
 BPN_INLINE V<T> power(V<T> m, V<T> gamma) {
-  const V<T> y = exp<T>(gamma * log<T>(select<T>(m > V<T>{}, m, broadcast<T>(1))));
+  const V<T> y = exp<T>(gamma * log<T>(m));
   return select<T>(m > V<T>{}, y, select<T>(gamma == V<T>{}, broadcast<T>(1), m));
 }
 

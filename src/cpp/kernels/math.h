@@ -125,9 +125,10 @@ BPN_INLINE V<T> integer_to_vector(I<T> n) {  // exact for |n| < 2^22 (2^51)
 template <class T>
 BPN_INLINE V<T> log(V<T> x) {
   using E = Exponent<T>;
-  const I<T> root_half = I<T>(broadcast<T>(static_cast<T>(0.70710678118654752440)));
-  const I<T> n = (I<T>(x) - root_half) >> E::kMantissa;
-  const V<T> f = V<T>(I<T>(x) - (n << E::kMantissa)) - broadcast<T>(1);
+  // Unsigned, because callers pass zeros and negative numbers too and drop what comes of them: signed would overflow.
+  const U<T> bits = U<T>(x), root_half = U<T>(broadcast<T>(static_cast<T>(0.70710678118654752440)));
+  const I<T> n = I<T>(bits - root_half) >> E::kMantissa;
+  const V<T> f = V<T>(bits - (U<T>(n) << E::kMantissa)) - broadcast<T>(1);
   // ln(1 + f) = f - s (f - w tail) with w = s^2, the form that keeps f's own bits.
   const V<T> s = f / (f + broadcast<T>(2)), w = s * s;
   const V<T> half_square = f * f * broadcast<T>(static_cast<T>(0.5));

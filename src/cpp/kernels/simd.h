@@ -60,6 +60,7 @@ template <>
 struct VectorOf<float> {
   typedef float V __attribute__((vector_size(kVectorBytes)));
   typedef int32_t I __attribute__((vector_size(kVectorBytes)));
+  typedef uint32_t U __attribute__((vector_size(kVectorBytes)));
   typedef float Unaligned __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
   typedef float Quad __attribute__((vector_size(16)));
   typedef float UnalignedQuad __attribute__((vector_size(16), aligned(4), may_alias));
@@ -68,6 +69,7 @@ template <>
 struct VectorOf<double> {
   typedef double V __attribute__((vector_size(kVectorBytes)));
   typedef int64_t I __attribute__((vector_size(kVectorBytes)));
+  typedef uint64_t U __attribute__((vector_size(kVectorBytes)));
   typedef double Unaligned __attribute__((vector_size(kVectorBytes), aligned(8), may_alias));
   typedef double Quad __attribute__((vector_size(16)));
   typedef double UnalignedQuad __attribute__((vector_size(16), aligned(8), may_alias));
@@ -77,6 +79,8 @@ template <class T>
 using V = typename VectorOf<T>::V;
 template <class T>
 using I = typename VectorOf<T>::I;
+template <class T>
+using U = typename VectorOf<T>::U;
 template <class T>
 constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
 // Vectors that hold one block of samples.

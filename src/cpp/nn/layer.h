@@ -33,7 +33,7 @@ struct SliceCall {
   T* kept;              // [kept() x S]: of this layer and slice, written forward, read backward and by gradient()
   int width, stride;
   bool training;      // else as in predict: no noise, and running statistics
-  int first, batch;   // sample of the batch that the slice begins with; samples of the batch
+  int first;          // sample of the batch that the slice begins with
   NoiseSource noise;  // of this layer and step
   const T* x;         // [inputs x S]
   const T* second;    // [inputs x S]: the other input of a layer that has two

@@ -37,12 +37,8 @@ void NoiseLayer<T>::forward(const SliceCall<T>& call) const {
 
 template <class T>
 void NoiseLayer<T>::backward(const SliceCall<T>& call) const {
-  if (kind_ == Noise::gaussian_noise) {
-    const auto copy = call.kernels->activations[static_cast<int>(Activation::linear)].forward;
-    copy(call.dx, call.dz, this->inputs(), call.width, call.stride, T(0));
-  } else {
-    call.kernels->slices.multiply(call.dx, call.dz, call.kept, this->inputs(), call.width, call.stride);
-  }
+  if (kind_ == Noise::gaussian_noise) return hand_back(call, this->inputs());
+  call.kernels->slices.multiply(call.dx, call.dz, call.kept, this->inputs(), call.width, call.stride);
   apply_derivative(call, call.dx, this->inputs());
 }
 

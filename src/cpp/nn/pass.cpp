@@ -25,13 +25,18 @@ void apply_derivative(const SliceCall<T>& call, T* dx, int features) {
 }
 
 template <class T>
+void hand_back(const SliceCall<T>& call, int features) {
+  call.kernels->activations[static_cast<int>(call.applied.activation)].derivative(
+      call.dx, call.dz, call.saved, features, call.width, call.stride, static_cast<T>(call.applied.parameter));
+}
+
+template <class T>
 void ActivationLayer<T>::forward(const SliceCall<T>& call) const {
   activate(call, call.x, this->inputs());
 }
 template <class T>
 void ActivationLayer<T>::backward(const SliceCall<T>& call) const {
-  call.kernels->activations[static_cast<int>(call.applied.activation)].derivative(
-      call.dx, call.dz, call.saved, this->inputs(), call.width, call.stride, static_cast<T>(call.applied.parameter));
+  hand_back(call, this->inputs());
 }
 
 template <class T>
@@ -41,12 +46,13 @@ void Add<T>::forward(const SliceCall<T>& call) const {
 }
 template <class T>
 void Add<T>::backward(const SliceCall<T>& call) const {
-  call.kernels->activations[static_cast<int>(call.applied.activation)].derivative(
-      call.dx, call.dz, call.saved, this->inputs(), call.width, call.stride, static_cast<T>(call.applied.parameter));
+  hand_back(call, this->inputs());
 }
 
 template void apply_derivative(const SliceCall<float>&, float*, int);
 template void apply_derivative(const SliceCall<double>&, double*, int);
+template void hand_back(const SliceCall<float>&, int);
+template void hand_back(const SliceCall<double>&, int);
 template class ActivationLayer<float>;
 template class ActivationLayer<double>;
 template class Add<float>;

@@ -10,6 +10,10 @@ namespace bpnative {
 template <class T>
 void apply_derivative(const SliceCall<T>& call, T* dx, int features);
 
+// The gradient of x is dz itself: writes dx, taken back through the activation that made x.
+template <class T>
+void hand_back(const SliceCall<T>& call, int features);
+
 template <class T>
 class ActivationLayer final : public Layer<T> {
  public:

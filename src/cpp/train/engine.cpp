@@ -58,7 +58,7 @@ SliceCall<T> Engine<T>::slice_call(const Pass& pass, int slice) const {
   SliceCall<T> call{};
   call.kernels = &kernels_;
   call.stride = plan_.stride;
-  call.first = slice * plan_.stride, call.batch = pass.count;
+  call.first = slice * plan_.stride;
   call.width = round_up(std::min(plan_.stride, pass.count - call.first), kSampleBlock);
   call.noise = {network_.noise_seed, pass.noise, 0};
   return call;
@@ -161,16 +161,19 @@ void Engine<T>::output_slice(const Pass& pass, T* space, int slice) {
 
 // ---- phase two: rows of weights ------------------------------------------------------------------------------------
 template <class T>
-void Engine<T>::update_range(OptimizerState<T>& optimizer, const RowTask& task, int which, T* gradient, double factor,
-                             double clip_value) {
-  const Layer<T>& layer = network_.layer(task.layer);
-  const Range range = layer.ranges(task.first, task.rows).of[which];
-  const std::size_t at = network_.offset(task.layer) + range.offset;
-  T* weight = network_.parameters().data() + at;
-  if (factor != 1 || clip_value > 0) scale_and_clip(gradient, range.size, factor, clip_value);
-  if (range.size > 0) optimizer.update(kernels_, task.layer, weight, gradient, at, range.size);
-  if (which == 0 && layer.restraints().longest > 0)
-    limit_rows(weight, task.rows, range.size / task.rows, layer.restraints().longest);
+void Engine<T>::update_ranges(OptimizerState<T>& optimizer, const RowTask& task, const Ranges& ranges,
+                              T* const (&gradient)[2], double factor, double clip_value) {
+  for (int i = 0; i < 2; ++i) {
+    const Range& range = ranges.of[i];
+    if (range.size == 0) continue;
+    const std::size_t at = network_.offset(task.layer) + range.offset;
+    if (factor != 1 || clip_value > 0) scale_and_clip(gradient[i], range.size, factor, clip_value);
+    optimizer.update(kernels_, task.layer, network_.parameters().data() + at, gradient[i], at, range.size);
+  }
+  const double longest = network_.layer(task.layer).restraints().longest;
+  if (longest > 0)
+    limit_rows(network_.parameters().data() + network_.offset(task.layer) + ranges.of[0].offset, task.rows,
+               ranges.of[0].size / task.rows, longest);
 }
 
 template <class T>
@@ -202,10 +205,9 @@ void Engine<T>::row_task(const Pass& pass, int worker, const RowTask& task, Opti
     add_penalty(call.gradient[0], penalties_.data() + plan_.penalties[task.layer] + task.first,
                 network_.parameters().data() + at + ranges.of[0].offset, task.rows, ranges.of[0].size / task.rows,
                 layer.restraints());
-  for (int i = 0; i < 2; ++i) {
-    if (optimizer) update_range(*optimizer, task, i, call.gradient[i], 1, clip_value);
-    if (pass.adds) accumulate(whole[i], call.gradient[i], ranges.of[i].size);
-  }
+  if (optimizer) update_ranges(*optimizer, task, ranges, call.gradient, 1, clip_value);
+  if (pass.adds)
+    for (int i = 0; i < 2; ++i) accumulate(whole[i], call.gradient[i], ranges.of[i].size);
 }
 
 // ---- a step --------------------------------------------------------------------------------------------------------

@@ -89,8 +89,8 @@ class Engine {
   void row_task(const Pass& pass, int worker, const RowTask& task, OptimizerState<T>* optimizer, double clip_value);
   void train_batch(Team& team, const Pass& pass, OptimizerState<T>* optimizer, double clip_value);
   void apply(Team& team, OptimizerState<T>& optimizer, const StepSettings& settings);
-  void update_range(OptimizerState<T>& optimizer, const RowTask& task, int which, T* gradient, double factor,
-                    double clip_value);
+  void update_ranges(OptimizerState<T>& optimizer, const RowTask& task, const Ranges& ranges, T* const (&gradient)[2],
+                     double factor, double clip_value);
   double mean_loss(const Pass& pass) const;
   double penalty() const;
   void predict_few(T* outputs, const T* x, int count);

@@ -69,9 +69,9 @@ void Engine<T>::apply(Team& team, OptimizerState<T>& optimizer, const StepSettin
   team.run(static_cast<int>(plan_.rows.size()), [&](int, int i) {
     const RowTask& task = plan_.rows[i];
     const Ranges ranges = network_.layer(task.layer).ranges(task.first, task.rows);
-    for (int k = 0; k < 2; ++k)
-      update_range(optimizer, task, k, gradients + network_.offset(task.layer) + ranges.of[k].offset, factor,
-                   settings.clip_value);
+    T* const of_layer = gradients + network_.offset(task.layer);
+    T* const gradient[2] = {of_layer + ranges.of[0].offset, of_layer + ranges.of[1].offset};
+    update_ranges(optimizer, task, ranges, gradient, factor, settings.clip_value);
   });
 }
 
