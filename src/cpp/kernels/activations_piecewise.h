@@ -11,11 +11,6 @@
 
 BPN_KERNELS_BEGIN
 
-template <class T>
-BPN_INLINE V<T> between(T low, T high, V<T> z) {  // a NaN stays
-  const V<T> above = larger<T>(broadcast<T>(low), z);
-  return select<T>(above > broadcast<T>(high), broadcast<T>(high), above);
-}
 // dy where low < y < high, else zero.
 template <class T>
 BPN_INLINE V<T> only_between(T low, T high, V<T> y, V<T> dy) {
@@ -29,7 +24,7 @@ struct linear_activation {
 };
 template <class T>
 struct relu_activation {
-  static BPN_INLINE V<T> forward(V<T> z, V<T>) { return larger<T>(V<T>{}, z); }
+  static BPN_INLINE V<T> forward(V<T> z, V<T>) { return larger(V<T>{}, z); }
   static BPN_INLINE V<T> derivative(V<T> dy, V<T> y, V<T>) { return select<T>(y <= V<T>{}, V<T>{}, dy); }
 };
 template <class T>

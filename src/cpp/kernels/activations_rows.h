@@ -30,7 +30,7 @@ BPN_INLINE void by_vectors(int width, const Run& run) {
 template <class T>
 BPN_INLINE V<T> column_maximum(const T* z, int features, ptrdiff_t stride, int n) {
   V<T> most = column<T>(z, n);
-  for (int f = 1; f < features; ++f) most = larger<T>(most, column<T>(z + f * stride, n));
+  for (int f = 1; f < features; ++f) most = larger(most, column<T>(z + f * stride, n));
   return most;
 }
 // y = e^(z - most), unless y is null; returns the sum. y may be z.

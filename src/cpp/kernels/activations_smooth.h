@@ -29,26 +29,19 @@ struct exponential_activation {
   static BPN_INLINE V<T> derivative(V<T> dy, V<T> y, V<T>) { return dy * y; }
 };
 
-template <class T>
-BPN_INLINE V<T> magnitude_of(V<T> z) {
-  return select<T>(z < V<T>{}, -z, z);
-}
-
 // y = z P(z) and y' = P(z) + z p(z) share one exponential: the tail 1 - P is e^(-z^2/2) times a slow function of z.
 template <class T>
 struct gelu_activation {
   static BPN_INLINE V<T> forward(V<T> z, V<T>& slope, V<T>) {
-    const V<T> end = broadcast<T>(kTailEnd<T>);
-    const V<T> low = select<T>(z < -end, -end, z);  // a NaN stays
-    const V<T> inside = select<T>(low > end, end, low);
-    const V<T> a = magnitude_of<T>(inside);
+    const V<T> low = larger(broadcast<T>(-kTailEnd<T>), z), inside = smaller(broadcast<T>(kTailEnd<T>), low);
+    const V<T> a = magnitude<T>(inside);
     const V<T> square = a * a, half = broadcast<T>(static_cast<T>(0.5));
     const Decay<T> d = decay<T>(half * square, half * product_rounding<T>(a, a, square), inside);
     const V<T> scaled = scaled_tail(a), tail = d.e * scaled;
-    const I<T> negative = z < V<T>{};
-    const V<T> p = select<T>(negative, tail, broadcast<T>(1) - tail);
+    const I<T> below = negative<T>(z);
+    const V<T> p = select<T>(below, tail, broadcast<T>(1) - tail);
     slope = fma(d.times_factor, broadcast<T>(static_cast<T>(0.39894228040143267794)), p);
-    return select<T>(negative, d.times_factor * scaled, low * p);
+    return select<T>(below, d.times_factor * scaled, low * p);
   }
 };
 
@@ -70,30 +63,31 @@ struct gelu_tanh_activation {
   static BPN_INLINE V<T> forward(V<T> z, V<T>& slope, V<T>) {
     using C = Cubic<T>;
     const V<T> one = broadcast<T>(1), c0 = broadcast<T>(C::c0), c1 = broadcast<T>(C::c1);
-    const V<T> low = larger<T>(broadcast<T>(-C::kEnd), z);
-    const V<T> a = between<T>(0, C::kEnd, magnitude_of<T>(z)), square = a * a, cube = c1 * square;
+    const V<T> low = larger(broadcast<T>(-C::kEnd), z), inside = smaller(broadcast<T>(C::kEnd), low);
+    const V<T> a = magnitude<T>(inside), square = a * a, cube = c1 * square;
     const V<T> square_rest = product_rounding<T>(a, a, square);
     const V<T> cube_rest =
         fma(c1, square_rest, fma(broadcast<T>(C::c1_rest), square, product_rounding<T>(c1, square, cube)));
     const V<T> weight = c0 + cube, added = weight - c0;
     const V<T> weight_rest = ((c0 - (weight - added)) + (cube - added)) + (cube_rest + broadcast<T>(C::c0_rest));
     const V<T> t = a * weight, rest = fma(a, weight_rest, product_rounding<T>(a, weight, t));
-    const Decay<T> d = decay<T>(t, rest, low);
+    const Decay<T> d = decay<T>(t, rest, inside);
     const V<T> r = one / (one + d.e);
-    const I<T> negative = z < V<T>{};
-    slope = r * fma(d.times_factor * r, fma(cube, broadcast<T>(3), c0), select<T>(negative, d.e, one));
-    return select<T>(negative, d.times_factor, low) * r;
+    const I<T> below = negative<T>(z);
+    slope = r * fma(d.times_factor * r, fma(cube, broadcast<T>(3), c0), select<T>(below, d.e, one));
+    return select<T>(below, d.times_factor, low) * r;
   }
 };
 template <class T>
 struct silu_activation {
   static BPN_INLINE V<T> forward(V<T> z, V<T>& slope, V<T>) {
     const V<T> one = broadcast<T>(1);
-    const Decay<T> d = decay<T>(magnitude_of<T>(z), V<T>{}, z);
+    const V<T> inside = between<T>(-kGone<T>, kGone<T>, z);
+    const Decay<T> d = decay<T>(magnitude<T>(inside), V<T>{}, inside);
     const V<T> r = one / (one + d.e);
-    const I<T> negative = z < V<T>{};
-    slope = r * fma(d.times_factor, r, select<T>(negative, d.e, one));
-    return select<T>(negative, d.times_factor, z) * r;
+    const I<T> below = negative<T>(z);
+    slope = r * fma(d.times_factor, r, select<T>(below, d.e, one));
+    return select<T>(below, d.times_factor, z) * r;
   }
 };
 // With e = e^z: tanh(ln(1 + e)) = e (e + 2) / (e (e + 2) + 2), its derivative 4 e (1 + e) / (..)^2; q = e or 1 / e.
@@ -101,34 +95,37 @@ template <class T>
 struct mish_activation {
   static BPN_INLINE V<T> forward(V<T> z, V<T>& slope, V<T>) {
     const V<T> one = broadcast<T>(1), two = broadcast<T>(2);
-    const Decay<T> d = decay<T>(magnitude_of<T>(z), V<T>{}, z);
+    const V<T> inside = between<T>(-kGone<T>, kGone<T>, z);
+    const Decay<T> d = decay<T>(magnitude<T>(inside), V<T>{}, inside);
     const V<T> q = d.e, zq = d.times_factor;
-    const I<T> negative = z < V<T>{};
+    const I<T> minus = negative<T>(z);
     const V<T> below = q * (q + two), above = fma(two, q, one);
-    const V<T> r = one / select<T>(negative, below + two, fma(two * q, q, above));
-    const V<T> bend = zq * (one + q) * select<T>(negative, one, q);
-    slope = r * fma(broadcast<T>(4) * bend, r, select<T>(negative, below, above));
-    return select<T>(negative, zq * (q + two), z * above) * r;
+    const V<T> r = one / select<T>(minus, below + two, fma(two * q, q, above));
+    const V<T> bend = zq * (one + q) * select<T>(minus, one, q);
+    slope = r * fma(broadcast<T>(4) * bend, r, select<T>(minus, below, above));
+    return select<T>(minus, zq * (q + two), z * above) * r;
   }
 };
-// 1 - e^(-b y) would tell the slope from y too, but costs a second exponential.
+// 1 - e^(-b y) would tell the slope from y too, but costs a second exponential. One division for both denominators made
+// the chain longer and a fifth slower.
 template <class T>
 struct softplus_activation {
   static BPN_INLINE V<T> forward(V<T> z, V<T>& slope, V<T> beta) {
-    const V<T> one = broadcast<T>(1), inverse = one / beta, x = beta * z;
-    const I<T> negative = x < V<T>{};
-    const V<T> rest = product_rounding<T>(beta, z, x);
-    const Decay<T> d = decay<T>(magnitude_of<T>(x), select<T>(negative, -rest, rest), inverse);
-    slope = select<T>(negative, d.e, one) / (one + d.e);
+    const V<T> one = broadcast<T>(1), inverse = one / beta, gone = broadcast<T>(kGone<T>) * inverse;
+    const V<T> inside = smaller(gone, larger(-gone, z)), x = beta * inside;
+    const I<T> below = negative<T>(x);
+    const V<T> rest = product_rounding<T>(beta, inside, x);
+    const Decay<T> d = decay<T>(magnitude<T>(x), select<T>(below, -rest, rest), inverse);
+    slope = select<T>(below, d.e, one) / (one + d.e);
     const I<T> tiny = d.e < broadcast<T>(sizeof(T) == 4 ? T(0x1p-25) : T(0x1p-54));
-    return larger<T>(V<T>{}, z) + select<T>(tiny, d.times_factor, log1p_unit<T>(d.e) * inverse);
+    return larger(V<T>{}, z) + select<T>(tiny, d.times_factor, log1p_unit<T>(d.e) * inverse);
   }
 };
 template <class T>
 struct softsign_activation {
   static BPN_INLINE V<T> forward(V<T> z, V<T>& slope, V<T>) {
     constexpr T kEnd = sizeof(T) == 4 ? T(0x1p64) : T(0x1p512);  // beyond, f is 1 and f' zero
-    const V<T> inside = between<T>(-kEnd, kEnd, z), r = broadcast<T>(1) / (broadcast<T>(1) + magnitude_of<T>(inside));
+    const V<T> inside = between<T>(-kEnd, kEnd, z), r = broadcast<T>(1) / (broadcast<T>(1) + magnitude<T>(inside));
     slope = r * r;
     return between<T>(-1, 1, inside * r);
   }

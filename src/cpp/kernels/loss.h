@@ -78,11 +78,11 @@ void binary_cross_entropy_loss(const LossArguments<T>& p) {
       const ptrdiff_t at = o * p.stride + i;
       const V<T> z = load<T>(p.z + at), t = load<T>(p.target + at);
       // softplus(z) - t z = max(z, 0) - t z + log1p(e^-|z|): the large parts cancel before the small one is added.
-      const V<T> e = exp<T>(select<T>(z < V<T>{}, z, -z));
+      const V<T> e = exp<T>(-magnitude<T>(z));
       const V<T> large = select<T>(z > V<T>{}, z - t * z, -(t * z));
       sum += large + log1p_unit<T>(e);
       const V<T> positive = broadcast<T>(1) / (broadcast<T>(1) + e);
-      store<T>(p.dz + at, (select<T>(z < V<T>{}, e * positive, positive) - t) * factor);
+      store<T>(p.dz + at, (select<T>(negative<T>(z), e * positive, positive) - t) * factor);
     }
     store<T>(p.losses + i, sum * mean);
   }

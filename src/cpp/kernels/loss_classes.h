@@ -154,13 +154,13 @@ struct hinge_term {
   static BPN_INLINE V<T> value(V<T> z, V<T> t, V<T>, V<T>, V<T>& slope) {
     const V<T> y = sign_of_target<T>(t), m = broadcast<T>(1) - y * z;
     slope = select<T>(m > V<T>{}, -y, select<T>(m <= V<T>{}, V<T>{}, m));
-    return larger<T>(V<T>{}, m);
+    return larger(V<T>{}, m);
   }
 };
 template <class T>
 struct squared_hinge_term {
   static BPN_INLINE V<T> value(V<T> z, V<T> t, V<T>, V<T>, V<T>& slope) {
-    const V<T> y = sign_of_target<T>(t), m = larger<T>(V<T>{}, broadcast<T>(1) - y * z);
+    const V<T> y = sign_of_target<T>(t), m = larger(V<T>{}, broadcast<T>(1) - y * z);
     slope = broadcast<T>(-2) * y * m;
     return m * m;
   }

@@ -14,11 +14,6 @@ BPN_INLINE V<T> weighted(V<T> slope, V<T> factor) {
   return select<T>(factor == V<T>{}, V<T>{}, slope * factor);
 }
 
-template <class T>
-BPN_INLINE V<T> magnitude(V<T> x) {
-  return select<T>(x < V<T>{}, -x, x);
-}
-
 // ln x for every x: minus infinity at 0, a NaN below.
 template <class T>
 BPN_INLINE V<T> log_of_any(V<T> x) {
@@ -41,14 +36,14 @@ struct Odds {
   V<T> yes, no, softplus, softminus;
 
   explicit BPN_INLINE Odds(V<T> z) {
-    const I<T> negative = z < V<T>{};
+    const I<T> below = negative<T>(z);
     const V<T> e = exp<T>(-magnitude<T>(z));
     const V<T> larger_part = broadcast<T>(1) / (broadcast<T>(1) + e), smaller_part = e * larger_part;
     const V<T> rest = log1p_unit<T>(e);
-    yes = select<T>(negative, smaller_part, larger_part);
-    no = select<T>(negative, larger_part, smaller_part);
-    softplus = larger<T>(V<T>{}, z) + rest;
-    softminus = larger<T>(V<T>{}, -z) + rest;
+    yes = select<T>(below, smaller_part, larger_part);
+    no = select<T>(below, larger_part, smaller_part);
+    softplus = larger(V<T>{}, z) + rest;
+    softminus = larger(V<T>{}, -z) + rest;
   }
 };
 

@@ -150,12 +150,12 @@ BPN_INLINE void normal_pair(const uint32_t* a, const uint32_t* b, V<T>& first, V
   const V<T> u = (words_to_vector<T>(a) + half) * unit;
   const V<T> t = words_to_vector<T>(b) * unit - half;  // a turn, from -1/2 to 1/2
   const V<T> size = square_root(broadcast<T>(-2) * log<T>(u));
-  const V<T> away = select<T>(t < V<T>{}, -t, t);
+  const V<T> away = magnitude<T>(t);
   const I<T> far = away > broadcast<T>(static_cast<T>(0.25));
   const V<T> near = select<T>(far, half - away, away);
   const V<T> sine = sine_of_turn<T>(near), cosine = cosine_of_turn<T>(near);
   first = size * select<T>(far, -cosine, cosine);
-  second = size * select<T>(t < V<T>{}, -sine, sine);
+  second = size * select<T>(negative<T>(t), -sine, sine);
 }
 
 template <class T>

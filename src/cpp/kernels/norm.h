@@ -80,7 +80,7 @@ BPN_INLINE void normalize_columns(T* y, T* kept, const T* x, const T* weight, co
     const V<T> more = centered ? rest[v] * share : V<T>{};
     const V<T> variance = fma(-more, more, square[v] * share);
     mean[v] += more;
-    inverse[v] = broadcast<T>(1) / square_root(select<T>(variance < V<T>{}, V<T>{}, variance) + broadcast<T>(epsilon));
+    inverse[v] = broadcast<T>(1) / square_root(larger(V<T>{}, variance) + broadcast<T>(epsilon));
     store<T>(kept + features * stride + v * kLanes<T>, inverse[v]);
   }
   for (int f = 0; f < features; ++f) {

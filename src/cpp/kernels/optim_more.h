@@ -38,7 +38,7 @@ void amsgrad_update(const UpdateArguments<T>& p) {
       p, BPN_STEP {
         s[0] = fma(beta1, s[0], fresh1 * g);
         s[1] = fma(beta2, s[1], fresh2 * g * g);
-        s[2] = larger<T>(s[2], s[1]);
+        s[2] = larger(s[2], s[1]);
         w = fma(rate, s[0] / fma(square_root(s[2]), correction, epsilon), w);
       });
 }
@@ -90,7 +90,7 @@ void adamax_update(const UpdateArguments<T>& p) {
   sweep_coupled<T, 2>(
       p, BPN_STEP {
         s[0] = fma(beta1, s[0], fresh1 * g);
-        s[1] = larger<T>(beta2 * s[1], select<T>(g < zero, -g, g) + epsilon);
+        s[1] = larger(beta2 * s[1], magnitude<T>(g) + epsilon);
         w = fma(rate, s[0] / s[1], w);
       });
 }
@@ -110,7 +110,7 @@ BPN_INLINE void rmsprop(UpdateArguments<T> p) {
         if (Centered) {
           s[1] = fma(alpha, s[1], fresh * g);
           // Rounding may make it negative, and the mean's square overflow as well; a NaN stays.
-          v = select<T>(v == infinity, v, larger<T>(zero, fma(-s[1], s[1], v)));
+          v = select<T>(v == infinity, v, larger(zero, fma(-s[1], s[1], v)));
         }
         V<T> d = g / (square_root(v) + epsilon);
         if (Momentum) d = s[1 + Centered] = fma(momentum, s[1 + Centered], d);
@@ -176,7 +176,7 @@ void rprop_update(const UpdateArguments<T>& p) {
         const V<T> agreement = g * s[0];
         const V<T> level = agreement * zero + one;  // a NaN stays
         const V<T> factor = select<T>(agreement > zero, longer, select<T>(agreement < zero, shorter, level));
-        const V<T> step = larger<T>(smallest, select<T>(s[1] == zero, first, s[1]) * factor);
+        const V<T> step = larger(smallest, select<T>(s[1] == zero, first, s[1]) * factor);
         s[1] = select<T>(largest < step, largest, step);
         s[0] = select<T>(agreement < zero, zero, g);
         w = fma(-s[1], sign_of<T>(s[0]), w);
