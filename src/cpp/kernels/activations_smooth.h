@@ -83,7 +83,7 @@ struct silu_activation {
   static BPN_INLINE V<T> forward(V<T> z, V<T>& slope, V<T>) {
     const V<T> one = broadcast<T>(1);
     const V<T> inside = between<T>(-kGone<T>, kGone<T>, z);
-    const Decay<T> d = decay<T>(magnitude<T>(inside), V<T>{}, inside);
+    const Decay<T> d = decay<T>(magnitude<T>(inside), inside);
     const V<T> r = one / (one + d.e);
     const I<T> below = negative<T>(z);
     slope = r * fma(d.times_factor, r, select<T>(below, d.e, one));
@@ -96,7 +96,7 @@ struct mish_activation {
   static BPN_INLINE V<T> forward(V<T> z, V<T>& slope, V<T>) {
     const V<T> one = broadcast<T>(1), two = broadcast<T>(2);
     const V<T> inside = between<T>(-kGone<T>, kGone<T>, z);
-    const Decay<T> d = decay<T>(magnitude<T>(inside), V<T>{}, inside);
+    const Decay<T> d = decay<T>(magnitude<T>(inside), inside);
     const V<T> q = d.e, zq = d.times_factor;
     const I<T> minus = negative<T>(z);
     const V<T> below = q * (q + two), above = fma(two, q, one);

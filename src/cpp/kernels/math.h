@@ -186,12 +186,21 @@ struct Decay {
   V<T> e, times_factor;
 };
 template <class T>
+BPN_INLINE Decay<T> scaled_decay(V<T> e, V<T> factor, I<T> n) {  // e 2^n in two halves: n goes below the smallest power
+  const I<T> half = n >> 1;
+  const V<T> near = e * power_of_two<T>(half), rest = power_of_two<T>(n - half);
+  return {near * rest, factor * near * rest};
+}
+template <class T>
+BPN_INLINE Decay<T> decay(V<T> a, V<T> factor) {
+  const Reduced<T> p = reduce<T>(-a);
+  return scaled_decay<T>(fma(p.r * p.r, expm1_tail(p.r), p.r) + broadcast<T>(1), factor, p.bits);
+}
+template <class T>
 BPN_INLINE Decay<T> decay(V<T> a, V<T> rest, V<T> factor) {
   const Reduced<T> p = reduce<T>(-a);
-  const V<T> whole = fma(p.r * p.r, expm1_tail(p.r), p.r) + broadcast<T>(1), e = fma(-rest, whole, whole);
-  const I<T> half = p.bits >> 1;
-  const V<T> first = power_of_two<T>(half), second = power_of_two<T>(p.bits - half);
-  return {e * first * second, factor * e * first * second};
+  const V<T> whole = fma(p.r * p.r, expm1_tail(p.r), p.r) + broadcast<T>(1);
+  return scaled_decay<T>(fma(-rest, whole, whole), factor, p.bits);
 }
 
 // e^(a^2/2) times the upper tail of the normal distribution, for a in 0 .. 14 (39 in double), where the tail itself
