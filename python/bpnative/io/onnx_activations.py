@@ -18,18 +18,24 @@ class Node(NamedTuple):
     attributes: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
+class Hole(NamedTuple):
+    """Where a number or an array of a layer's own stands in a form: written from its settings, found when read."""
+
+    name: str
+
+
 Nodes: TypeAlias = list[Node]
 
 
-def _single(op: str, **attributes: Any) -> Callable[[float], Nodes]:
+def _single(op: str, **attributes: Any) -> Callable[[Any], Nodes]:
     return lambda p: [Node(op, ("x",), "y", attributes)]
 
 
-def _alpha(op: str) -> Callable[[float], Nodes]:
+def _alpha(op: str) -> Callable[[Any], Nodes]:
     return lambda p: [Node(op, ("x",), "y", {"alpha": p})]
 
 
-def _gelu_tanh(p: float) -> Nodes:
+def _gelu_tanh(p: Any) -> Nodes:
     return [
         Node("Mul", ("x", "x"), "a"),
         Node("Mul", ("a", "x"), "b"),
@@ -43,13 +49,14 @@ def _gelu_tanh(p: float) -> Nodes:
     ]
 
 
-def _softplus(p: float) -> Nodes:
+def _softplus(p: Any) -> Nodes:
     if p == 1.0:
         return [Node("Softplus", ("x",), "y")]
     return [Node("Mul", ("x", p), "a"), Node("Softplus", ("a",), "b"), Node("Div", ("b", p), "y")]
 
 
-NODES: dict[str, Callable[[float], Nodes]] = {
+# From "x" to "y", by the activation's one number.
+NODES: dict[str, Callable[[Any], Nodes]] = {
     "linear": lambda p: [],
     "relu": _single("Relu"),
     "leaky_relu": _alpha("LeakyRelu"),
@@ -82,45 +89,21 @@ NODES: dict[str, Callable[[float], Nodes]] = {
     "softmax": _single("Softmax", axis=-1),
     "log_softmax": _single("LogSoftmax", axis=-1),
 }
-# Attributes that a file may leave out.
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "LeakyRelu": {"alpha": 0.01},
-    "Elu": {"alpha": 1.0},
-    "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
-    "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
-    "Softmax": {"axis": -1},
-    "LogSoftmax": {"axis": -1},
-}
+# What others write for the same functions, some of it in later opsets.
+ALSO: list[tuple[str, Nodes]] = [
+    ("gelu", [Node("Gelu", ("x",), "y", {"approximate": "none"})]),
+    ("gelu_tanh", [Node("Gelu", ("x",), "y", {"approximate": "tanh"})]),
+    ("mish", [Node("Mish", ("x",), "y")]),
+    ("celu", [Node("Celu", ("x",), "y", {"alpha": Hole("p")})]),
+]
 
 
 def nodes_of(activation: Activation) -> Nodes:
     """The nodes from ``"x"`` to ``"y"``.
-
-    Raises:
-        ValueError: The activation has no ONNX form; it is named.
 
     Example:
         >>> import bpnative as bp
         >>> [node.op for node in nodes_of(bp.activations.Tanh())]
         ['Tanh']
     """
-    if activation.name not in NODES:
-        raise ValueError(f"to_onnx knows no form of the activation {activation!r}")
     return NODES[activation.name](activation.parameter)
-
-
-def canonical(nodes: Nodes, start: str) -> list[Any]:
-    """Nodes in a form that two graphs of the same function share: names by order, the order of factors forgotten."""
-    names = {start: 0}
-    form = []
-    for node in nodes:
-        inputs = [names.get(part, -1) if isinstance(part, str) else (round(float(part), 5),) for part in node.inputs]
-        if node.op in ("Mul", "Add"):
-            inputs.sort(key=str)
-        attributes = {**DEFAULTS.get(node.op, {}), **node.attributes}
-        if attributes.get("axis") == 1:
-            attributes["axis"] = -1  # the same, of rows
-        kept = {key: round(value, 5) for key, value in attributes.items() if isinstance(value, (int, float))}
-        form.append((node.op, inputs, sorted(kept.items())))
-        names[node.output] = len(names)
-    return form
