@@ -9,7 +9,7 @@ import pytest
 
 import bpnative as bp
 from bpnative import activations, layers
-from bpnative.io import assemble, onnx_activations, onnx_layers, onnx_matching, onnx_reading, pytorch
+from bpnative.io import assemble, c_program, onnx_activations, onnx_layers, onnx_matching, onnx_reading, pytorch
 
 
 def test_state_dicts():
@@ -75,7 +75,7 @@ def test_every_registered_activation_has_a_form():
 
 def test_every_registered_layer_has_a_form():
     """Or is refused by name; today every format has every layer."""
-    assert set(layers.LAYERS) == set(onnx_layers.LAYERS) == set(pytorch.LAYERS)
+    assert set(layers.LAYERS) == set(onnx_layers.LAYERS) == set(pytorch.LAYERS) == set(c_program.LAYERS)
 
 
 @pytest.mark.parametrize("name", sorted(set(onnx_activations.NODES) - {"linear"}))

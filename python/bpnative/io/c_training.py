@@ -13,12 +13,12 @@ from ..lbfgs import LBFGS
 from ..optimizers import OPTIMIZERS, SGD
 from ..trainer import Trainer
 from .c_functions import ELEMENTWISE, LOSSES, ROWS, UPDATES, Update, literal
-from .c_layers import Source, dense_call, sample, with_parameter
+from .c_layers import Source, Stack, dense_call, sample, with_parameter
 
 Array = npt.NDArray[Any]
 
 
-def training_parts(source: Source, trainer: Trainer) -> list[str]:
+def training_parts(source: Source, trainer: Trainer, stack: Stack) -> list[str]:
     """The learner's type and its functions.
 
     Raises:
@@ -32,17 +32,19 @@ def training_parts(source: Source, trainer: Trainer) -> list[str]:
     used += [field for field in ("l1", "l2", "max_norm") if any(getattr(s, field) for s in _dense(trainer))]
     if used:
         raise ValueError(f"to_c knows no C form of {', '.join(used)}: it writes plain steps of the optimizer")
-    ranges = _trainable(source)
+    ranges = _trainable(stack)
     size = source.parameters.itemsize
-    units = sum(layer.n_out for layer in source.layers)
-    width = max(layer.n_out for layer in source.layers)
+    units = sum(layer.n_out for layer in stack.layers)
+    width = max(layer.n_out for layer in stack.layers)
     count = source.parameters.size * (2 + len(update.state)) + 2 * units + 2 * width
+    count += stack.layers[0].n_in if stack.normalized else 0
     state = {name: trainer.state[name] for name in update.state}
     fields = "".join(f"    real {name}[@PARAMETERS];\n" for name in update.state)
     begun = {name: f"@start_{name}[i]" if values.any() else "0.0" for name, values in state.items()}
     starts = "".join(f"        learner->{name}[i] = {value};\n" for name, value in begun.items())
     constants = [source.array(source.code(f"@start_{name}"), v) for name, v in state.items() if v.any()]
     pointers = "".join(f"    real *{name} = learner->{name};\n" for name in update.state)
+    inputs = "    real inputs[@INPUTS]; /* scaled */\n" if stack.normalized else ""
     head = f"""/* Learning goes on from here: {trainer.optimizer.name}, {loss.name}, {trainer.step_count} steps made.
  *
  *     static @learner learner;   @begin(&learner);
@@ -54,7 +56,7 @@ typedef struct {{
     real parameters[@PARAMETERS];
     real gradients[@PARAMETERS];
 {fields}    real sums[{units}], values[{units}], deltas[{2 * width}]; /* of each layer: z, y; dz of two layers */
-    uint32_t steps;
+{inputs}    uint32_t steps;
 }} @learner;
 
 void @begin(@learner *learner);
@@ -93,11 +95,11 @@ void @predict_learned(const @learner *learner, const real *x, real *y, real *scr
     )
     pieces = [
         head,
-        *_slopes(source, _is_fused(source, trainer)),
+        *_slopes(source, stack, _is_fused(stack, trainer)),
         loss_text,
         _BACKWARD,
         update_text,
-        _step(source, trainer, width),
+        _step(source, trainer, stack, width),
     ]
     return [*constants, *(source.code(piece) for piece in pieces)]
 
@@ -161,9 +163,9 @@ def _filled(text: str, settings: dict[str, float], dtype: str) -> str:
     return text
 
 
-def _trainable(source: Source) -> list[int]:
+def _trainable(stack: Stack) -> list[int]:
     ranges: list[int] = []
-    for layer in source.layers:
+    for layer in stack.layers:
         end = layer.weight + layer.n_in * layer.n_out + (0 if layer.bias is None else layer.n_out)
         if layer.trainable and ranges and ranges[-1] == layer.weight:
             ranges[-1] = end
@@ -174,16 +176,16 @@ def _trainable(source: Source) -> list[int]:
     return ranges
 
 
-def _is_fused(source: Source, trainer: Trainer) -> bool:
+def _is_fused(stack: Stack, trainer: Trainer) -> bool:
     """Whether the loss is computed on the weighted sums of the last layer."""
-    return source.layers[-1].activation.name in ("linear", trainer.loss.fused)
+    return stack.layers[-1].activation.name in ("linear", trainer.loss.fused)
 
 
-def _slopes(source: Source, fused: bool) -> list[str]:
+def _slopes(source: Source, stack: Stack, fused: bool) -> list[str]:
     """The derivatives of the activations in use, without a last one that is fused with the loss."""
     found = {}
-    for index, layer in enumerate(source.layers[:-1] if fused else source.layers):
-        name, activation = source.function(index, "slope"), layer.activation
+    for layer in stack.layers[:-1] if fused else stack.layers:
+        name, activation = source.function(layer.activation, "slope"), layer.activation
         if activation.name in ROWS:
             head = f"static void {name}(const real *y, real *d, size_t n) {{\n"
             found[name] = f"{head}{ROWS[activation.name].slope}}}\n\n"
@@ -194,35 +196,40 @@ def _slopes(source: Source, fused: bool) -> list[str]:
     return list(found.values())
 
 
-def _step(source: Source, trainer: Trainer, width: int) -> str:
-    layers = source.layers
+def _step(source: Source, trainer: Trainer, stack: Stack, width: int) -> str:
+    layers = stack.layers
     starts = np.cumsum([0, *(layer.n_out for layer in layers)]).tolist()
-    fused = _is_fused(source, trainer)
-    forward, given = [], "x"
+    fused = _is_fused(stack, trainer)
+    forward, first = [], "x"
+    if stack.normalized:
+        first, n_in = "learner->inputs", layers[0].n_in
+        forward.append(f"        @normalize(x, {first}, @statistics, @statistics + {n_in}, {n_in});\n")
+    given = first
     for index, layer in enumerate(layers):
         z, y = f"z + {starts[index]}", f"y + {starts[index]}"
-        forward.append(f"        {dense_call(source, index, 'w', given, z)}\n")
+        call = dense_call(layer.n_in, layer.n_out, "w", layer.weight, layer.bias, given, z)
+        forward.append(f"        {call}\n")
         loop = f"        for (i = {starts[index]}; i < {starts[index + 1]}; i++) y[i] = "
         if layer.activation.name in ROWS:
-            forward.append(f"{loop}z[i];\n        {source.function(index)}({y}, {layer.n_out});\n")
+            forward.append(f"{loop}z[i];\n        {source.function(layer.activation)}({y}, {layer.n_out});\n")
         elif layer.activation.name == "linear":
             forward.append(f"{loop}z[i];\n")
         else:
-            forward.append(f"{loop}{source.function(index)}(z[i]);\n")
+            forward.append(f"{loop}{source.function(layer.activation)}(z[i]);\n")
         given = y
     out = "z" if fused else "y"
     backward = [f"        loss += @loss({out} + {starts[-2]}, t, d0, {layers[-1].n_out}, scale);\n"]
     for index in reversed(range(len(layers))):
         layer, at = layers[index], starts[index]
         d, dx = ("d0", "d1") if (len(layers) - 1 - index) % 2 == 0 else ("d1", "d0")
-        name = source.function(index, "slope")
+        name = source.function(layer.activation, "slope")
         if (index < len(layers) - 1 or not fused) and layer.activation.name != "linear":
             backward.append(
                 f"        {name}(y + {at}, {d}, {layer.n_out});\n"
                 if layer.activation.name in ROWS
                 else f"        for (i = 0; i < {layer.n_out}; i++) {d}[i] *= {name}(z[{at} + i], y[{at} + i]);\n"
             )
-        x = "x" if index == 0 else f"y + {starts[index - 1]}"
+        x = first if index == 0 else f"y + {starts[index - 1]}"
         bias = "NULL" if layer.bias is None else f"g + {layer.bias}"
         dx = "NULL" if index == 0 else dx
         backward.append(

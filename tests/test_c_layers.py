@@ -1,0 +1,158 @@
+"""The C file of every registered layer: no warnings, no access beside an array, agrees with the network; training."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+import bpnative as bp
+from bpnative.io import c_program
+from bpnative.layers import LAYERS
+from c_compilers import COMPILERS, compile_strictly, need, self_test
+from layer_cases import ALONE, make, random_layers
+
+CASES = [(kind, index) for kind in LAYERS for index in range(len(ALONE[kind]))]
+both_types = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+@both_types
+@pytest.mark.parametrize(("kind", "index"), CASES)
+def test_every_layer(kind, index, dtype, tmp_path):
+    bp.to_c(make(ALONE[kind][index](5), 5, dtype, np.random.default_rng(1)), tmp_path / "net.c")
+    assert self_test(tmp_path / "net.c", compiler="checked") == 0
+    assert self_test(tmp_path / "net.c", compiler="clang", levels=["-O2"]) == 0
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_networks(seed, tmp_path):
+    rng, dtype = np.random.default_rng([2, seed]), ["float32", "float64"][seed % 2]
+    bp.to_c(make(random_layers(rng, 5), 5, dtype, rng), tmp_path / "net.c")
+    assert self_test(tmp_path / "net.c", compiler="checked") == 0
+
+
+def deep(dtype="float32"):
+    leaky = [bp.activations.LeakyReLU(0.1), bp.activations.LeakyReLU(0.3)]
+    block = [bp.Dense(9, activation=leaky[0]), bp.BatchNorm(), leaky[1], bp.Residual([bp.Dense(9), bp.LayerNorm()])]
+    layers = [bp.Normalize(), bp.Embedding({1: 3, 4: 7}), bp.Residual(block, activation="tanh"), bp.RMSNorm()]
+    return make([*layers, bp.Dropout(0.5), bp.Dense(3, activation="softmax")], 6, dtype, np.random.default_rng(3))
+
+
+@both_types
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_deep_network_everywhere(compiler, dtype, tmp_path):
+    bp.to_c(deep(dtype), tmp_path / "deep.c", name="deep")
+    assert self_test(tmp_path / "deep.c", "deep", compiler, ["-O0", "-O3"]) == 0
+
+
+def test_the_self_test_can_fail(tmp_path):
+    """Another weight, statistic, slope or epsilon than the network's is seen."""
+    bp.to_c(deep(), tmp_path / "net.c")
+    text = (tmp_path / "net.c").read_text()
+    changes = [
+        (r"(net_statistics\[\d+\] = {\n)[^,]+", r"\g<1>0x1p+9f"),
+        (r"(net_parameters\[\d+\] = {\n)[^,]+", r"\g<1>0x1p+9f"),
+        (r"0x1.3333333333333p-2f", "0x1p-9f"),
+        (r"(net_rms_norm\(.*), 0x\S+f", r"\g<1>, 0x1p+9f"),
+    ]
+    for pattern, wrong in changes:
+        assert re.search(pattern, text), pattern
+        (tmp_path / "net.c").write_text(re.sub(pattern, wrong, text))
+        assert self_test(tmp_path / "net.c") == 1
+
+
+def test_numbers_are_the_same_bits(tmp_path):
+    net = deep()
+    bp.to_c(net, tmp_path / "net.c")
+    for name, expected in (("parameters", net.parameters), ("statistics", net.statistics)):
+        found = re.search(rf"net_{name}\[\d+\] = {{(.*?)}}", (tmp_path / "net.c").read_text(), re.DOTALL)[1]
+        values = np.array([float.fromhex(part.strip().rstrip("f")) for part in found.split(",")], np.float32)
+        np.testing.assert_array_equal(values, expected, strict=True)
+    net.statistics[1] = np.inf
+    with pytest.raises(ValueError, match="finite weights"):
+        bp.to_c(net, tmp_path / "none.c")
+
+
+@pytest.mark.parametrize(
+    ("layers", "numbers"),
+    [
+        ([bp.Dense(16), bp.BatchNorm(), "relu", bp.LayerNorm(), bp.Dense(4)], 16),  # each over the one before
+        ([bp.Residual([bp.Dense(8), "tanh"]), bp.Dense(2)], 8),  # x itself is the skip
+        ([bp.Dense(8), bp.Residual([bp.Dense(32), bp.Dense(8)]), bp.Dense(2)], 8 + 32 + 8),
+        ([bp.Dense(8), bp.Residual(["tanh"]), bp.Dense(2)], 16),
+        ([bp.Dense(4), bp.BatchNorm(), "softmax"], 0),  # all of it in y
+        ([bp.Dropout(0.5)], 0),
+    ],
+    ids=str,
+)
+def test_scratch_is_no_larger_than_needed(layers, numbers, tmp_path):
+    bp.to_c(make(layers, 8, "float32", np.random.default_rng(4)), tmp_path / "net.c")
+    assert f"#define NET_SCRATCH {max(1, numbers)}\n" in (tmp_path / "net.c").read_text()
+    assert self_test(tmp_path / "net.c", compiler="checked") == 0
+
+
+def test_what_is_no_code_counts_as_the_nearest(tmp_path):
+    need("checked")
+    net = bp.Network([bp.Embedding({0: 3}, size=1)], 1, seed=0)
+    bp.to_c(net, tmp_path / "net.c")
+    assert "of 0 (0 to 2); others count as the nearest" in (tmp_path / "net.c").read_text()
+    (tmp_path / "main.c").write_text(
+        '#include "net.c"\n#include <stdio.h>\nint main(void) {\n'
+        "    const float x[7] = {0.0f, 2.0f, 2.9f, -1.0f, 1e30f, INFINITY, NAN};\n    float y, scratch;\n    int i;\n"
+        '    for (i = 0; i < 7; i++) { net_predict(x + i, &y, &scratch); printf("%a\\n", (double)y); }\n'
+        "    return 0;\n}\n"
+    )
+    compile_strictly(tmp_path / "main.c", tmp_path / "main", "checked", ["-O1"])
+    printed = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True).stdout.split()
+    table = net.layers[0].tensors["table_0"].ravel()
+    assert [float.fromhex(value) for value in printed] == [float(table[code]) for code in (0, 2, 2, 0, 2, 2, 0)]
+
+
+def test_a_layer_without_a_form_is_refused_by_name_before_anything_is_written(tmp_path, monkeypatch):
+    for kind in LAYERS:
+        net = bp.Network(ALONE[kind][0](4), 4, seed=0)
+        with monkeypatch.context() as patch:
+            patch.delitem(c_program.LAYERS, kind)
+            with pytest.raises(ValueError, match=r"to_c knows no form of layer 0, .*net\.save"):
+                bp.to_c(net, tmp_path / "net.c")
+    assert not list(tmp_path.iterdir())
+
+
+# ---- training --------------------------------------------------------------------------------------------------------
+LEARNED = ("dense", "activation", "normalize")  # the layers that a step of training in C knows
+
+
+@both_types
+def test_training_of_scaled_inputs_and_activations_as_layers(dtype, tmp_path):
+    layers = [bp.Normalize(), bp.Dense(9), "relu", bp.Dense(5, activation="gelu", bias=False), bp.Dense(3), "softmax"]
+    random = np.random.default_rng(5)
+    x, y = 50 + 9 * random.standard_normal((60, 4)), random.integers(0, 3, 60)
+    made = bp.Trainer(bp.Network(layers, 4, dtype=dtype, seed=1), loss="cross_entropy", optimizer=bp.Adam(0.01))
+    made.fit(x, y, epochs=3, batch_size=10, progress=False)
+    bp.to_c(made, tmp_path / "net.c", training=True)
+    assert self_test(tmp_path / "net.c", compiler="checked") == 0
+    text = (tmp_path / "net.c").read_text()
+    assert "real inputs[NET_INPUTS];" in text
+    size = np.dtype(dtype).itemsize
+    numbers = 4 * made.network.parameters.size + 2 * 17 + 2 * 9 + 4
+    assert f"Memory of a learner: {numbers * size + 8} bytes" in text
+
+
+@pytest.mark.parametrize("kind", [kind for kind in LAYERS if kind not in LEARNED])
+def test_training_of_other_layers_is_refused_by_name(kind, tmp_path):
+    for layers in ([*ALONE[kind][0](4), bp.Dense(4)], [bp.Dense(4), *ALONE[kind][0](4)]):
+        if kind == "embedding" and layers[0].name == "dense":
+            continue
+        made = bp.Trainer(bp.Network(layers, 4, seed=0), loss="mse")
+        with pytest.raises(ValueError, match=r"training=True knows dense layers.*; layer \d is .*training=False"):
+            bp.to_c(made, tmp_path / "net.c", training=True)
+    assert not list(tmp_path.iterdir())
+    bp.to_c(made, tmp_path / "net.c")  # which can predict all the same
+
+
+def test_training_needs_a_dense_layer(tmp_path):
+    for layers, message in (([bp.Normalize()], "expected a dense layer"), (["tanh"], "layer 0 is Activation")):
+        with pytest.raises(ValueError, match=message):
+            bp.to_c(bp.Trainer(bp.Network(layers, 2), loss="mse"), tmp_path / "net.c", training=True)
