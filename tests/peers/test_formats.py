@@ -65,7 +65,7 @@ class TestOnnx:
             try:
                 (found,) = self.run(path, x)
             except self.runtime.capi.onnxruntime_pybind11_state.NotImplemented:
-                assert dtype == "float64"  # onnxruntime has some operators for float32 alone; the format has them
+                assert (dtype, activation.name) == ("float64", "gelu")  # onnxruntime has its Erf for float32 alone
                 from onnx.reference import ReferenceEvaluator
 
                 (found,) = ReferenceEvaluator(path).run(None, {"input": x})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -162,6 +164,88 @@ def test_what_cannot_be_read_is_named(layers, operator, other, message, tmp_path
     changed(make(layers, 3, "float32", np.random.default_rng(7)), tmp_path / "net.onnx", change)
     with pytest.raises(ValueError, match=message):
         bp.from_onnx(tmp_path / "net.onnx")
+
+
+def model_of(path, nodes, shape=("n", 2), constants=()):
+    """Write a model of nodes from "input" to "output"."""
+    info, helper = onnx.helper.make_tensor_value_info, onnx.helper
+    named = [onnx.numpy_helper.from_array(value, name) for name, value in constants]
+    inputs, outputs = [info("input", 1, shape)], [info("output", 1, ["n", "m"])]
+    graph = helper.make_graph([helper.make_node(*node[:3], **node[3]) for node in nodes], "g", inputs, outputs, named)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([("Flatten", ["input"], ["f"], {"axis": 0}), ("Tanh", ["f"], ["output"], {})], "ends in the Flatten"),
+        ([("Celu", ["input"], ["output"], {"alpha": -1.0})], "ends in the Celu"),
+        ([("Sub", ["input", "three"], ["output"], {})], "ends in the Sub"),
+        ([("Add", ["input", "three"], ["output"], {})], "ends in the Add"),
+        ([("Gather", ["input", "two"], ["output"], {"axis": 1})], "ends in the Gather"),
+        ([("Gemm", ["input", "input"], ["output"], {"transB": 1})], "Gemm of rows with a constant weight"),
+        ([("Gemm", ["input", "square"], ["output"], {"alpha": 2.0})], "Gemm of rows with a constant weight"),
+        ([("Tanh", ["three"], ["output"], {})], "ends in the Tanh|beside them"),
+        ([("MatMul", ["input", "wrong"], ["output"], {})], "has the weight.* and 2 inputs come in"),
+        ([("MatMul", ["input", "whole"], ["output"], {})], "as floating-point numbers"),
+        (
+            [("Add", ["input" if i == 0 else f"a{i}", "input"], [f"a{i + 1}"], {}) for i in range(3000)]
+            + [("Identity", ["a3000"], ["output"], {})],
+            "too deeply nested",
+        ),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_broken_and_foreign_models_are_refused(nodes, message, tmp_path):
+    constants = [
+        *(("three", np.ones(3, np.float32)), ("two", np.array([0, 1])), ("square", np.ones((2, 2), np.float32))),
+        *(("wrong", np.ones((3, 2), np.float32)), ("whole", np.ones((2, 2), np.int64))),
+    ]
+    model_of(tmp_path / "net.onnx", nodes, constants=constants)
+    with pytest.raises(ValueError, match=message):
+        bp.from_onnx(tmp_path / "net.onnx")
+
+
+def test_what_pytorch_writes_is_read(tmp_path):
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+
+    class Block(nn.Module):
+        def __init__(self, *layers):
+            super().__init__()
+            self.layers = nn.Sequential(*layers)
+
+        def forward(self, x):
+            return torch.relu(self.layers(x) + x)
+
+    activations = [
+        *(nn.ELU(0.5), nn.Softplus(), nn.Mish(), nn.GELU(approximate="tanh"), nn.Hardtanh(), nn.LeakyReLU(0.2)),
+        *(
+            nn.SELU(),
+            nn.CELU(0.7),
+            nn.Softsign(),
+            nn.Hardsigmoid(),
+            nn.ReLU6(),
+            nn.SiLU(),
+            nn.Tanh(),
+            nn.LogSoftmax(-1),
+        ),
+    ]
+    block = Block(nn.Linear(8, 8), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 8, bias=False))
+    norm = nn.BatchNorm1d(8, momentum=0.2)
+    module = nn.Sequential(nn.Linear(6, 8), norm, nn.ReLU(), nn.Dropout(), block, nn.Linear(8, 8), *activations).eval()
+    x = torch.randn(5, 6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # this exporter is PyTorch's older one; the newer needs another package
+        torch.onnx.export(module, (x,), str(tmp_path / "net.onnx"), opset_version=17, dynamo=False)
+    net = bp.from_onnx(tmp_path / "net.onnx")
+    np.testing.assert_allclose(net.predict(x.numpy()), module(x).detach().numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(net.layers[0].weight, module[0].weight.detach().numpy())
+    assert [layer.specification.name for layer in net.layers[:5]] == [
+        *("dense", "batch_norm", "activation", "residual", "dense")
+    ]
+    assert net.layers[1].specification == bp.BatchNorm(momentum=0.2)
 
 
 def test_a_layer_without_a_form_is_refused_by_name_before_anything_is_written(tmp_path, monkeypatch):

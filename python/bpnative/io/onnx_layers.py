@@ -91,7 +91,8 @@ class Writer:
 
 
 def _activated(writer: Writer, layer: Layer, at: str) -> str:
-    return writer.fill(nodes_of(activations.get(layer.activation)), at, f"layers.{layer.name}", {})
+    nodes = nodes_of(activations.get(layer.activation), writer.dtype)
+    return writer.fill(nodes, at, f"layers.{layer.name}", {})
 
 
 def _dense(writer: Writer, layer: Layer, at: str) -> str:

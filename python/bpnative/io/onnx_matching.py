@@ -14,7 +14,7 @@ from .onnx_activations import Hole, Node, Nodes
 
 Array = npt.NDArray[Any]
 
-EITHER_WAY = ("Add", "Mul")
+EITHER_WAY = ("Add", "Max", "Min", "Mul")
 # Attributes that a file may leave out.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "BatchNormalization": {"epsilon": 1e-5, "momentum": 0.9, "training_mode": 0},

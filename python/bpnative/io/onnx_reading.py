@@ -52,9 +52,12 @@ def from_onnx(path: PathLike) -> Network:
         onnx.checker.check_model(model)
     except Exception as error:
         raise ValueError(f"expected an ONNX model: {error}") from None
-    graph = Graph(onnx, model.graph)
-    parts = graph.parts(graph.output, graph.input) or [Part(ActivationLayer("linear"))]
-    return assemble(parts, "the ONNX model", graph.input_size, graph.dtype)
+    try:
+        graph = Graph(onnx, model.graph)
+        parts = graph.parts(graph.output, graph.input) or [Part(ActivationLayer("linear"))]
+        return assemble(parts, "the ONNX model", graph.input_size, graph.dtype)
+    except RecursionError:
+        raise ValueError("the ONNX model has blocks in blocks too deeply nested to be read") from None
 
 
 class Graph:
@@ -87,10 +90,15 @@ class Graph:
             plain = {k: _shortest(np.float32(v)) if isinstance(v, float) else v for k, v in attributes.items()}
             plain = {k: v.decode() if isinstance(v, bytes) else v for k, v in plain.items()}
             names = [same.get(name, name) for name in node.input]
+            while names and not names[-1]:  # an optional input that is not there
+                names.pop()
             given = tuple(constants.get(name, name) for name in names)
             passes = node.op_type in PASSED or (node.op_type == "Cast" and plain["to"] in floats)
-            if passes and isinstance(given[0], str):
-                same[node.output[0]] = given[0]
+            if passes and plain.get("axis", 1) == 1:
+                if isinstance(given[0], str):
+                    same[node.output[0]] = given[0]
+                else:
+                    constants[node.output[0]] = given[0]
                 continue
             for output in node.output:
                 self._makers[output] = Node(node.op_type, given, output, plain)
@@ -237,7 +245,7 @@ class Graph:
 def _forms() -> Iterator[tuple[str, Nodes]]:
     """Every form of a layer or activation, the longest first."""
     found = [*onnx_layers.FORMS.items(), *onnx_layers.ALSO, *onnx_activations.ALSO]
-    for name, make in onnx_activations.NODES.items():
+    for name, make in [*onnx_activations.NODES.items(), *onnx_activations.NODES_OF_FLOAT64.items()]:
         if name != "linear":
             found.append((name, make(Hole("p"))))
             if len(make(1.0)) < len(found[-1][1]):  # written shorter where the number is 1
