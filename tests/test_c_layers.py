@@ -12,7 +12,7 @@ import bpnative as bp
 from bpnative.io import c_program
 from bpnative.layers import LAYERS
 from c_compilers import COMPILERS, compile_strictly, need, self_test
-from layer_cases import ALONE, make, random_layers
+from layer_cases import ALONE, ODD, make, random_layers
 
 CASES = [(kind, index) for kind in LAYERS for index in range(len(ALONE[kind]))]
 both_types = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -33,6 +33,12 @@ def test_random_networks(seed, tmp_path):
     assert self_test(tmp_path / "net.c", compiler="checked") == 0
 
 
+@pytest.mark.parametrize("layers", ODD, ids=str)
+def test_odd_networks(layers, tmp_path):
+    bp.to_c(make(layers, 5, "float32", np.random.default_rng(1)), tmp_path / "net.c")
+    assert self_test(tmp_path / "net.c", compiler="checked") == 0
+
+
 def deep(dtype="float32"):
     leaky = [bp.activations.LeakyReLU(0.1), bp.activations.LeakyReLU(0.3)]
     block = [bp.Dense(9, activation=leaky[0]), bp.BatchNorm(), leaky[1], bp.Residual([bp.Dense(9), bp.LayerNorm()])]
@@ -44,6 +50,7 @@ def deep(dtype="float32"):
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_a_deep_network_everywhere(compiler, dtype, tmp_path):
     bp.to_c(deep(dtype), tmp_path / "deep.c", name="deep")
+    assert (tmp_path / "deep.c").read_bytes().isascii()
     assert self_test(tmp_path / "deep.c", "deep", compiler, ["-O0", "-O3"]) == 0
 
 
@@ -97,7 +104,7 @@ def test_what_is_no_code_counts_as_the_nearest(tmp_path):
     need("checked")
     net = bp.Network([bp.Embedding({0: 3}, size=1)], 1, seed=0)
     bp.to_c(net, tmp_path / "net.c")
-    assert "of 0 (0 to 2); others count as the nearest" in (tmp_path / "net.c").read_text()
+    assert "are x[i] for i = 0 (0 to 2); others count as the nearest" in (tmp_path / "net.c").read_text()
     (tmp_path / "main.c").write_text(
         '#include "net.c"\n#include <stdio.h>\nint main(void) {\n'
         "    const float x[7] = {0.0f, 2.0f, 2.9f, -1.0f, 1e30f, INFINITY, NAN};\n    float y, scratch;\n    int i;\n"

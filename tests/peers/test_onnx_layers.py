@@ -10,7 +10,7 @@ import pytest
 import bpnative as bp
 from bpnative.io import onnx_layers
 from bpnative.layers import LAYERS
-from layer_cases import ALONE, inputs_of, make, random_layers
+from layer_cases import ALONE, ODD, inputs_of, make, random_layers
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -65,6 +65,12 @@ def test_every_layer(kind, index, dtype, tmp_path):
 def test_random_networks(seed, dtype, tmp_path):
     rng = np.random.default_rng([2, seed])
     check(make(random_layers(rng, 5), 5, dtype, rng), tmp_path / "net.onnx", rng)
+
+
+@pytest.mark.parametrize("layers", ODD, ids=str)
+def test_odd_networks(layers, tmp_path):
+    rng = np.random.default_rng(1)
+    check(make(layers, 5, "float32", rng), tmp_path / "net.onnx", rng)
 
 
 def test_settings_come_back(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import bpnative as bp
 from bpnative.io import pytorch, torch_modules
 from bpnative.layers import LAYERS
-from layer_cases import ALONE, inputs_of, make, random_layers
+from layer_cases import ALONE, ODD, inputs_of, make, random_layers
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'bpnative[peers]'")
 nn = torch.nn
@@ -112,6 +112,17 @@ def test_every_layer(kind, index, dtype):
 def test_random_networks(seed, dtype):
     rng = np.random.default_rng([2, seed])
     check(make(joined([*random_layers(rng, 5), bp.Dense(2)]), 5, dtype, rng), rng)
+
+
+@pytest.mark.parametrize("layers", ODD, ids=str)
+def test_odd_networks(layers):
+    rng = np.random.default_rng(1)
+    network = make([*layers, bp.Dense(2)], 5, "float64", rng)
+    module, x = bp.to_torch(network).eval(), inputs_of(network, rng, 9)
+    close(outputs(module, x), network.predict(x), "float64")
+    back = bp.from_torch(module)
+    np.testing.assert_array_equal(back.parameters, network.parameters, strict=True)
+    close(back.predict(x), network.predict(x), "float64")
 
 
 def deep():

@@ -78,7 +78,7 @@ def _inference(source: Source, network: Network, program: Program) -> list[str]:
     shape = "-".join(map(str, [network.input_size, *(layer.units for layer in network.layers if layer.units)]))
     constants = source.parameters.nbytes + source.statistics.nbytes
     columns = ", ".join(f"{column} (0 to {count - 1})" for column, count in network.codes.items())
-    codes = f" * Codes, whole numbers, are x[…] of {columns}; others count as the nearest.\n" if columns else ""
+    codes = f" * Codes, whole numbers, are x[i] for i = {columns}; others count as the nearest.\n" if columns else ""
     head = f"""/* A network of bpnative {__version__}: {shape}, {_named(network.layers)}; {network.dtype.name}.
  *
  *     @real y[@OUTPUTS], scratch[@SCRATCH];   @predict(x, y, scratch);
