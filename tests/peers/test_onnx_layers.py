@@ -213,6 +213,27 @@ def test_broken_and_foreign_models_are_refused(nodes, message, tmp_path):
         bp.from_onnx(tmp_path / "net.onnx")
 
 
+def test_weights_in_a_file_beside_the_model(tmp_path):
+    net = make([bp.Dense(40, activation="tanh"), bp.Dense(2)], 30, "float32", np.random.default_rng(8))
+    bp.to_onnx(net, tmp_path / "net.onnx")
+    (tmp_path / "other").mkdir()
+    path = tmp_path / "other" / "net.onnx"
+    settings = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 0}
+    onnx.save(onnx.load(tmp_path / "net.onnx"), path, **settings)
+    assert (tmp_path / "other" / "weights.bin").stat().st_size >= net.parameters.nbytes
+    np.testing.assert_array_equal(bp.from_onnx(path).parameters, net.parameters)
+    (tmp_path / "other" / "weights.bin").rename(tmp_path / "weights.bin")
+    with pytest.raises(ValueError, match="expected an ONNX model"):
+        bp.from_onnx(path)
+    model = onnx.load(path, load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = entry.value.replace("weights.bin", "../weights.bin")
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match="expected an ONNX model"):
+        bp.from_onnx(path)
+
+
 def test_what_pytorch_writes_is_read(tmp_path):
     torch = pytest.importorskip("torch")
     nn = torch.nn

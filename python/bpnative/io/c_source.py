@@ -75,11 +75,12 @@ def to_c(network: Network | Trainer, path: PathLike, *, training: bool = False, 
 
 def _inference(source: Source, network: Network, program: Program) -> list[str]:
     size, scratch = network.dtype.itemsize, max(1, program.scratch)
-    shape = "-".join(map(str, [network.input_size, *(layer.units for layer in network.layers if layer.units)]))
+    layers = [layer for layer in network.layers if layer.specification.name not in NOISE]
+    shape = "-".join(map(str, [network.input_size, *(layer.units for layer in layers)]))
     constants = source.parameters.nbytes + source.statistics.nbytes
     columns = ", ".join(f"{column} (0 to {count - 1})" for column, count in network.codes.items())
     codes = f" * Codes, whole numbers, are x[i] for i = {columns}; others count as the nearest.\n" if columns else ""
-    head = f"""/* A network of bpnative {__version__}: {shape}, {_named(network.layers)}; {network.dtype.name}.
+    head = f"""/* A network of bpnative {__version__}: {shape}, {_named(layers)}; {network.dtype.name}.
  *
  *     @real y[@OUTPUTS], scratch[@SCRATCH];   @predict(x, y, scratch);
  * Memory: {constants} bytes of constants, {scratch * size} bytes of scratch (@SCRATCH numbers of {size} bytes).
@@ -98,7 +99,7 @@ typedef {"float" if size == 4 else "double"} @real;
 #define @PARAMETERS {source.parameters.size}
 #define @SCRATCH {scratch}
 
-/* Layer by layer: the weight, (n_out, n_in) row by row, and the bias. */
+/* Layer by layer: the weight, (n_out, n_in) row by row, and the bias; of an embedding its tables. */
 """
     arrays = [source.array(source.code("@parameters"), source.parameters), "\n"]
     if source.statistics.size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,6 +50,9 @@ def from_onnx(path: PathLike) -> Network:
         content = file.read()
     try:
         model = onnx.load_model_from_string(content)
+        # Large models keep their weights in a file beside them; onnx refuses one that is elsewhere.
+        folder = os.path.dirname(os.path.abspath(path))
+        onnx.external_data_helper.load_external_data_for_model(model, folder)
         onnx.checker.check_model(model)
     except Exception as error:
         raise ValueError(f"expected an ONNX model: {error}") from None
