@@ -37,12 +37,13 @@ def compile_strictly(path, out, compiler, options):
     assert result.returncode == 0, result.stderr
 
 
-def self_test(path, name="net", compiler="gcc", levels=("-O1",)):
-    """Compile the file strictly, as a part of a program and as its own self-test; run that; its exit code."""
+def self_test(path, name="net", compiler="gcc", levels=("-O1",), alone=False):
+    """Compile the file strictly, as a part of a program and as its own self-test, or that alone; its exit code."""
     need(compiler)
     out = path.with_suffix(".out")
     for level in levels:
-        compile_strictly(path, path.with_suffix(".o"), compiler, [level, "-c"])
+        if not alone:
+            compile_strictly(path, path.with_suffix(".o"), compiler, [level, "-c"])
         compile_strictly(path, out, compiler, [level, f"-D{name.upper()}_SELF_TEST"])
     result = subprocess.run([*COMPILERS[compiler][1], str(out)], timeout=60, capture_output=True, text=True)
     assert compiler != "checked" or not result.stderr, result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 
@@ -9,10 +10,10 @@ import numpy as np
 import pytest
 
 import bpnative as bp
-from bpnative.io import c_program
+from bpnative.io import c_backward, c_program
 from bpnative.layers import LAYERS
 from c_compilers import COMPILERS, compile_strictly, need, self_test
-from layer_cases import ALONE, ODD, make, random_layers
+from layer_cases import ALONE, ODD, inputs_of, make, random_layers
 
 CASES = [(kind, index) for kind in LAYERS for index in range(len(ALONE[kind]))]
 both_types = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -128,7 +129,65 @@ def test_a_layer_without_a_form_is_refused_by_name_before_anything_is_written(tm
 
 
 # ---- training --------------------------------------------------------------------------------------------------------
-LEARNED = ("dense", "activation", "normalize")  # the layers that a step of training in C knows
+def learn(layers, inputs, dtype, path, optimizer="sgd"):
+    """Write the file of a trainer in the middle of its work; what its own steps and the trainer's differ by is a 1."""
+    rng = np.random.default_rng(9)
+    made = bp.Trainer(make(layers, inputs, dtype, rng), loss="mse", optimizer=optimizer)
+    x = inputs_of(made.network, rng, 8)
+    made.step(x, rng.standard_normal((8, made.network.output_size)))
+    bp.to_c(made, path, training=True)
+    return self_test(path, compiler="checked", alone=True)
+
+
+@both_types
+@pytest.mark.parametrize(("kind", "index"), [(kind, index) for kind, index in CASES if kind in c_backward.LEARNED])
+def test_learning_of_every_layer_that_can(kind, index, dtype, tmp_path):
+    """First, in the middle and last, as far as it may stand there; with what learns before and behind it."""
+    layers = plain(ALONE[kind][index](5))
+    before = [] if kind in ("normalize", "embedding") else [bp.Dense(5, activation="tanh")]
+    for number, chain in enumerate(([*before, *layers], [*before, *layers, bp.Dense(3)], [*layers, bp.Dense(3)])):
+        if any(layer.name in ("dense", "residual", "embedding") for layer in chain):
+            assert learn(chain, 5, dtype, tmp_path / f"net{number}.c") == 0
+
+
+def plain(layers):
+    """Layers without those that a step of training in C does not know, nor penalties."""
+    found = []
+    for layer in bp.layers.as_layers(layers):
+        if layer.name == "residual":
+            inside = plain(layer.layers)
+            layer = dataclasses.replace(layer, layers=tuple(inside or [bp.Activation("tanh")]))
+        if layer.name == "dense":
+            layer = dataclasses.replace(layer, l1=0.0, l2=0.0)
+        if layer.name in c_backward.LEARNED:
+            found.append(layer)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_learning_of_random_networks(seed, tmp_path):
+    rng, dtype = np.random.default_rng([5, seed]), ["float32", "float64"][seed % 2]
+    layers = [*plain(random_layers(rng, 5)), bp.RMSNorm(), bp.Dense(3)]
+    assert learn(layers, 5, dtype, tmp_path / "net.c", ["sgd", "adam"][seed // 2 % 2]) == 0
+
+
+def test_wrong_derivatives_are_seen(tmp_path):
+    """The self-test of a file with a slip on the way back fails."""
+    layers = [bp.Embedding({1: 3}), bp.LayerNorm(), bp.Residual([bp.Dense(6, activation="tanh"), bp.RMSNorm()])]
+    assert learn([*layers, bp.Dense(2)], 5, "float64", tmp_path / "net.c") == 0
+    text = (tmp_path / "net.c").read_text()
+    for right, wrong in (
+        ("- sum / (net_real)n", "+ sum / (net_real)n"),
+        ("- k * dot / (net_real)n", ""),
+        ("- x[i] / r * dot / (net_real)n", ""),
+        ("dtable[row * size + i] += dy[i]", "dtable[row * size + i] -= dy[i]"),
+        ("db[i] += dy[i]", "db[i] += 0.9 * dy[i]"),
+        ("dx[i] += dz[o]", "dx[i] = dz[o]"),
+        ("1.0 - y * y", "1.0 - y"),
+    ):
+        assert text.count(right) == 1, right
+        (tmp_path / "net.c").write_text(text.replace(right, wrong))
+        assert self_test(tmp_path / "net.c", alone=True) == 1, right
 
 
 @both_types
@@ -141,25 +200,25 @@ def test_training_of_scaled_inputs_and_activations_as_layers(dtype, tmp_path):
     bp.to_c(made, tmp_path / "net.c", training=True)
     assert self_test(tmp_path / "net.c", compiler="checked") == 0
     text = (tmp_path / "net.c").read_text()
-    assert "real inputs[NET_INPUTS];" in text
     size = np.dtype(dtype).itemsize
-    numbers = 4 * made.network.parameters.size + 2 * 17 + 2 * 9 + 4
+    # x scaled, z and y of two layers, z of the last; and two derivatives of the widest layer.
+    numbers = 4 * made.network.parameters.size + (4 + 9 + 9 + 5 + 5 + 3) + (9 + 9)
     assert f"Memory of a learner: {numbers * size + 8} bytes" in text
 
 
-@pytest.mark.parametrize("kind", [kind for kind in LAYERS if kind not in LEARNED])
+@pytest.mark.parametrize("kind", [kind for kind in LAYERS if kind not in c_backward.LEARNED])
 def test_training_of_other_layers_is_refused_by_name(kind, tmp_path):
-    for layers in ([*ALONE[kind][0](4), bp.Dense(4)], [bp.Dense(4), *ALONE[kind][0](4)]):
-        if kind == "embedding" and layers[0].name == "dense":
-            continue
-        made = bp.Trainer(bp.Network(layers, 4, seed=0), loss="mse")
-        with pytest.raises(ValueError, match=r"training=True knows dense layers.*; layer \d is .*training=False"):
+    for inside in (False, True):
+        layers = ALONE[kind][0](4)
+        made = bp.Trainer(bp.Network([bp.Residual(layers) if inside else layers[0], bp.Dense(4)], 4), loss="mse")
+        name = "0.0" if inside else "0"
+        with pytest.raises(ValueError, match=rf"training=True knows no form of layer {name}, .*training=False"):
             bp.to_c(made, tmp_path / "net.c", training=True)
     assert not list(tmp_path.iterdir())
     bp.to_c(made, tmp_path / "net.c")  # which can predict all the same
 
 
-def test_training_needs_a_dense_layer(tmp_path):
-    for layers, message in (([bp.Normalize()], "expected a dense layer"), (["tanh"], "layer 0 is Activation")):
-        with pytest.raises(ValueError, match=message):
+def test_training_needs_something_to_train(tmp_path):
+    for layers in ([bp.Normalize()], ["tanh"], [bp.Residual([bp.Dense(2)], trainable=False)]):
+        with pytest.raises(ValueError, match="a layer that is trainable, got none"):
             bp.to_c(bp.Trainer(bp.Network(layers, 2), loss="mse"), tmp_path / "net.c", training=True)

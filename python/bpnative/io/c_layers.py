@@ -1,4 +1,4 @@
-"""What the pieces of a C file are made from: names, constants, and the dense layers that a step of training knows."""
+"""What the pieces of a C file are made from: names, constants, numbers for its self-test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from .. import activations
 from ..activations import Activation
-from ..layers import Dense
 from ..network import Network
 from .c_functions import in_type, literal
 
@@ -63,51 +62,6 @@ def source_of(network: Network, name: str) -> Source:
     return source
 
 
-class DenseLayer(NamedTuple):
-    """A dense layer, with where its weight and bias (or None) stand among all parameters."""
-
-    n_in: int
-    n_out: int
-    activation: Activation
-    weight: int
-    bias: int | None
-    trainable: bool
-
-
-class Stack(NamedTuple):
-    """Dense layers one after another, and whether a `Normalize` stands before them."""
-
-    layers: list[DenseLayer]
-    normalized: bool
-
-
-def read_stack(network: Network) -> Stack:
-    """The layers of a network that a step of training in C knows.
-
-    Raises:
-        ValueError: Another layer is among them; it is named.
-    """
-    found: list[DenseLayer] = []
-    offset = 0
-    for index, layer in enumerate(network.layers):
-        specification, activation = layer.specification, activations.get(layer.activation)
-        if isinstance(specification, Dense):
-            n_out, n_in = layer.weight.shape
-            place = None if layer.bias is None else offset + layer.weight.size
-            found.append(DenseLayer(n_in, n_out, activation, offset, place, layer.trainable))
-            offset += layer.parameter_count
-        elif specification.name == "activation" and found and found[-1].activation.name == "linear":
-            found[-1] = found[-1]._replace(activation=activation)
-        elif specification.name != "normalize":
-            raise ValueError(
-                "to_c with training=True knows dense layers, activations behind them and Normalize before them; layer "
-                f"{index} is {specification!r}: write the file with training=False, or train without this layer"
-            )
-    if not found:
-        raise ValueError("to_c with training=True expected a dense layer, got none")
-    return Stack(found, network.layers[0].specification.name == "normalize")
-
-
 def sample(network: Network) -> tuple[Array, Array]:
     """Inputs for the self-test, codes where the network takes codes, and its outputs."""
     random = np.random.default_rng(0)
@@ -120,8 +74,3 @@ def sample(network: Network) -> tuple[Array, Array]:
 def with_parameter(expression: str, activation: Activation, dtype: str) -> str:
     """An expression of `c_functions` with the activation's number in the place of p."""
     return re.sub(r"\bp\b", f"({literal(activation.parameter, dtype)})", expression)
-
-
-def dense_call(n_in: int, n_out: int, w: str, weight: int, bias: int | None, x: str, z: str) -> str:
-    """The call that computes the weighted sums of a layer, its weight and bias where they stand among parameters w."""
-    return f"@dense({w} + {weight}, {'NULL' if bias is None else f'{w} + {bias}'}, {x}, {z}, {n_in}, {n_out});"

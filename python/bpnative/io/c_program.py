@@ -6,7 +6,7 @@ input later; the other rows get places by size, largest first, each the lowest t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from .. import activations
@@ -15,18 +15,45 @@ from ..layers import Embedding, Layer
 from ..network import Network
 from .assemble import NOISE
 from .c_functions import ROWS, literal
-from .c_layers import Source, dense_call
+from .c_layers import Source
 
 Code: TypeAlias = "Callable[[Sequence[str], str], str]"
 
 
+class Way(NamedTuple):
+    """The names of the rows around a step on the way back: its inputs x, its output y, and their derivatives.
+
+    A derivative in an input is None where nobody needs it, NULL in C; else the step adds to it.
+    """
+
+    x: Sequence[str]
+    y: str
+    dx: Sequence[str | None]
+    dy: str
+
+    @property
+    def first(self) -> str:
+        """The derivative in the first input, as an argument."""
+        return self.dx[0] or "NULL"
+
+
+Back: TypeAlias = "Callable[[Way], str]"
+
+
 class Step(NamedTuple):
-    """From rows, by number, to a row: code of their names; whether it may write over its first input."""
+    """From rows, by number, to a row: code of their names; whether it may write over its first input.
+
+    ``back`` is the code that leads back through it, ``learns`` whether it has parameters, ``function`` the activation
+    that it is.
+    """
 
     inputs: tuple[int, ...]
     output: int
     code: Code
-    in_place: bool
+    in_place: bool = False
+    back: Back | None = None
+    learns: bool = False
+    function: Activation | None = None
 
 
 class Program:
@@ -45,7 +72,7 @@ class Program:
                 offset += view.size
         last = self.layers(network.layers, 0)
         if last == 0:  # y is not x
-            last = self.step((0,), self.sizes[0], lambda given, out: _loop(f"{out}[i] = {given[0]}[i]", self.sizes[0]))
+            last = self.step((0,), self.sizes[0], lambda given, out: loop(f"{out}[i] = {given[0]}[i]", self.sizes[0]))
         self.last = last
         self.scratch, self.names = self._place()
 
@@ -55,34 +82,42 @@ class Program:
             at = LAYERS[layer.specification.name](self, layer, at)
         return at
 
-    def step(self, inputs: tuple[int, ...], size: int, code: Code, in_place: bool = False) -> int:
-        """Add a step; the row it makes."""
+    def step(self, inputs: tuple[int, ...], size: int, code: Code, **more: Any) -> int:
+        """Add a `Step`; the row it makes."""
         self.sizes.append(size)
-        self.steps.append(Step(inputs, len(self.sizes) - 1, code, in_place))
+        self.steps.append(Step(inputs, len(self.sizes) - 1, code, **more))
         return len(self.sizes) - 1
 
-    def call(self, helper: str, inputs: tuple[int, ...], size: int, rest: str, in_place: bool = True) -> int:
+    def call(self, helper: str, inputs: tuple[int, ...], size: int, rest: Sequence[str], **more: Any) -> int:
         """Add the call of a helper, ``@helper(inputs, output, rest, size)``; the row it makes."""
         self.helpers[helper] = None
-        rest = f"{rest}, " if rest else ""
-        return self.step(
-            inputs, size, lambda given, out: f"    @{helper}({', '.join(given)}, {out}, {rest}{size});\n", in_place
-        )
+
+        def code(given: Sequence[str], out: str) -> str:
+            return f"    @{helper}({', '.join([*given, out, *rest, str(size)])});\n"
+
+        return self.step(inputs, size, code, in_place=True, **more)
 
     def activate(self, activation: Activation, at: int) -> int:
         """Add an activation; the row it makes."""
-        size, name = self.sizes[at], self.source.function(activation)
+        size, name, slope = self.sizes[at], self.source.function(activation), self.source.function(activation, "slope")
         if activation.name == "linear":
             return at
 
         def rows(given: Sequence[str], out: str) -> str:
-            copied = "" if given[0] == out else _loop(f"{out}[i] = {given[0]}[i]", size)
+            copied = "" if given[0] == out else loop(f"{out}[i] = {given[0]}[i]", size)
             return f"{copied}    {name}({out}, {size});\n"
 
         def elements(given: Sequence[str], out: str) -> str:
-            return _loop(f"{out}[i] = {name}({given[0]}[i])", size)
+            return loop(f"{out}[i] = {name}({given[0]}[i])", size)
 
-        return self.step((at,), size, rows if activation.name in ROWS else elements, in_place=True)
+        def rows_back(way: Way) -> str:
+            return f"    {slope}({way.y}, {way.dy}, {size});\n" + loop(f"{way.first}[i] += {way.dy}[i]", size)
+
+        def elements_back(way: Way) -> str:
+            return loop(f"{way.first}[i] += {way.dy}[i] * {slope}({way.x[0]}[i], {way.y}[i])", size)
+
+        code, back = (rows, rows_back) if activation.name in ROWS else (elements, elements_back)
+        return self.step((at,), size, code, in_place=True, back=back, function=activation)
 
     def body(self) -> str:
         """The statements of ``@forward(w, x, y, scratch)``."""
@@ -101,28 +136,44 @@ class Program:
             over = step.in_place and homes[first] != 0 and last_use[first] == index
             homes[step.output] = home = homes[first] if over else step.output
             lives[home] = (lives[home][0] if over else index, last_use.get(step.output, index))
-        offsets: dict[int, int] = {}
-        for home in sorted(lives, key=lambda row: -self.sizes[row]):
-            if home == homes[self.last]:
-                continue
-            beside = [
-                (offsets[other], offsets[other] + self.sizes[other])
-                for other in offsets
-                if lives[other][0] <= lives[home][1] and lives[home][0] <= lives[other][1]
-            ]
-            place = 0
-            for start, stop in sorted(beside):
-                if start - place >= self.sizes[home]:
-                    break
-                place = max(place, stop)
-            offsets[home] = place
-        names = {0: "x", homes[self.last]: "y"}
-        names |= {home: f"(scratch + {offset})" if offset else "scratch" for home, offset in offsets.items()}
-        total = max((offset + self.sizes[home] for home, offset in offsets.items()), default=0)
+        last = homes[self.last]
+        offsets, total = places(self.sizes, {home: life for home, life in lives.items() if home != last})
+        names = {0: "x", last: "y", **{home: at("scratch", offset) for home, offset in offsets.items()}}
         return total, {row: names[home] for row, home in homes.items()}
 
 
-def _loop(statement: str, size: int) -> str:
+def places(sizes: Sequence[int], lives: Mapping[int, tuple[int, int]]) -> tuple[dict[int, int], int]:
+    """Where rows lie that live from one step to another, both among them; and the numbers that takes.
+
+    Example:
+        >>> places([16, 4, 12], {0: (0, 1), 1: (1, 2), 2: (2, 3)})
+        ({0: 0, 2: 0, 1: 16}, 20)
+    """
+    offsets: dict[int, int] = {}
+    for row in sorted(lives, key=lambda row: -sizes[row]):
+        first, last = lives[row]
+        beside = [other for other in offsets if lives[other][0] <= last and first <= lives[other][1]]
+        place = 0
+        for other in sorted(beside, key=offsets.__getitem__):
+            if offsets[other] - place >= sizes[row]:
+                break
+            place = max(place, offsets[other] + sizes[other])
+        offsets[row] = place
+    return offsets, max((offset + sizes[row] for row, offset in offsets.items()), default=0)
+
+
+def at(array: str, offset: int) -> str:
+    """A place in an array.
+
+    Example:
+        >>> at("scratch", 0), at("scratch", 8)
+        ('scratch', '(scratch + 8)')
+    """
+    return f"({array} + {offset})" if offset else array
+
+
+def loop(statement: str, size: int) -> str:
+    """A statement for each i."""
     return f"    for (i = 0; i < {size}; i++) {statement};\n"
 
 
@@ -137,27 +188,46 @@ def _dense(program: Program, layer: Layer, at: int) -> int:
     bias = program.places.get(f"layers.{layer.name}.bias")
     n_out, n_in = layer.weight.shape
 
-    def code(given: Sequence[str], out: str) -> str:
-        return f"    {dense_call(n_in, n_out, 'w', weight, bias, given[0], out)}\n"
+    def tensors(array: str) -> str:
+        return f"{array} + {weight}, {'NULL' if bias is None else f'{array} + {bias}'}"
 
-    return _activated(program, layer, program.step((at,), n_out, code))
+    def code(given: Sequence[str], out: str) -> str:
+        return f"    @dense({tensors('w')}, {given[0]}, {out}, {n_in}, {n_out});\n"
+
+    def back(way: Way) -> str:
+        return f"    @dense_back(w + {weight}, {tensors('g')}, {way.x[0]}, {way.dy}, {way.first}, {n_in}, {n_out});\n"
+
+    return _activated(program, layer, program.step((at,), n_out, code, back=back, learns=True))
 
 
 def _residual(program: Program, layer: Layer, at: int) -> int:
     count = len(layer.specification.children)
     block = program.layers(layer.layers[:count], at)
     skip = program.layers(layer.layers[count:], at)
-    return _activated(program, layer, program.call("add", (block, skip), program.sizes[block], ""))
+    size = program.sizes[block]
+
+    def back(way: Way) -> str:
+        return "".join(loop(f"{dx}[i] += {way.dy}[i]", size) for dx in way.dx if dx)
+
+    return _activated(program, layer, program.call("add", (block, skip), size, [], back=back))
 
 
 def _normalization(program: Program, layer: Layer, at: int) -> int:
     """A norm or a scaling: its tensors, its statistics, its epsilon."""
-    name, specification = f"layers.{layer.name}", layer.specification
-    given = [f"w + {program.places[f'{name}.{tensor}']}" for tensor in layer.tensors]
-    given += [f"@statistics + {program.places[f'{name}.{tensor}']}" for tensor in layer.statistics]
-    epsilon: Any = getattr(specification, "epsilon", None)
-    given += [] if epsilon is None else [literal(epsilon, program.source.dtype)]
-    return program.call(specification.name, (at,), layer.input_size, ", ".join(given))
+    name, kind, size = f"layers.{layer.name}", layer.specification.name, layer.input_size
+    tensors, statistics = (
+        [program.places[f"{name}.{tensor}"] for tensor in t] for t in (layer.tensors, layer.statistics)
+    )
+    epsilon: Any = getattr(layer.specification, "epsilon", None)
+    last = [] if epsilon is None else [literal(epsilon, program.source.dtype)]
+    weights = [f"w + {place}" for place in tensors]
+
+    def back(way: Way) -> str:
+        given = [way.x[0], way.dy, way.first, weights[0], *(f"g + {place}" for place in tensors), *last, str(size)]
+        return f"    @{kind}_back({', '.join(given)});\n"
+
+    rest = [*weights, *(f"@statistics + {place}" for place in statistics), *last]
+    return program.call(kind, (at,), size, rest, back=back, learns=bool(tensors))
 
 
 def _embedding(program: Program, layer: Layer, at: int) -> int:
@@ -165,6 +235,15 @@ def _embedding(program: Program, layer: Layer, at: int) -> int:
     assert isinstance(specification, Embedding)
     program.helpers["lookup"] = None
     codes, sizes = specification.codes, specification.sizes
+
+    def vectors(helper: str, array: str, x: str, rows: str) -> str:
+        lines, place = [], layer.input_size - len(codes)
+        for column, count in codes.items():
+            table = program.places[f"layers.{layer.name}.table_{column}"]
+            given = [f"{x}[{column}]", f"{array} + {table}", f"{rows} + {place}", str(count), str(sizes[column])]
+            lines.append(f"    @{helper}({', '.join(given)});\n")
+            place += sizes[column]
+        return "".join(lines)
 
     def code(given: Sequence[str], out: str) -> str:
         lines, place, column = [], 0, 0
@@ -174,14 +253,12 @@ def _embedding(program: Program, layer: Layer, at: int) -> int:
                 move = "i" if place == column else f"i - {column - place}"  # columns of numbers only move down
                 lines.append(f"    for (i = {column}; i < {stop}; i++) {out}[{move}] = {given[0]}[i];\n")
             place, column = place + stop - column, stop + 1
-        for column, count in codes.items():
-            table = f"w + {program.places[f'layers.{layer.name}.table_{column}']}"
-            target = f"{out} + {place}" if place else out
-            lines.append(f"    @lookup({given[0]}[{column}], {table}, {target}, {count}, {sizes[column]});\n")
-            place += sizes[column]
-        return "".join(lines)
+        return "".join(lines) + vectors("lookup", "w", given[0], out)
 
-    return program.step((at,), layer.units, code)
+    def back(way: Way) -> str:
+        return vectors("lookup_back", "g", way.x[0], way.dy)  # nothing that learns stands before it
+
+    return program.step((at,), layer.units, code, back=back, learns=True)
 
 
 def _nothing(program: Program, layer: Layer, at: int) -> int:
@@ -195,60 +272,4 @@ LAYERS: dict[str, Callable[[Program, Layer, int], int]] = {
     **dict.fromkeys(("batch_norm", "layer_norm", "rms_norm", "normalize"), _normalization),
     "residual": _residual,
     "embedding": _embedding,
-}
-
-HELPERS: dict[str, str] = {
-    "dense": """/* z = w x + b: w (n_out, n_in), x (n_in), b (n_out) or NULL. */
-static void @dense(const real *w, const real *b, const real *x, real *z, size_t n_in, size_t n_out) {
-    size_t o, i;
-    for (o = 0; o < n_out; o++) {
-        real sum = b == NULL ? 0.0 : b[o];
-        for (i = 0; i < n_in; i++) sum += w[o * n_in + i] * x[i];
-        z[o] = sum;
-    }
-}
-""",
-    "add": """static void @add(const real *a, const real *b, real *y, size_t n) {
-    size_t i;
-    for (i = 0; i < n; i++) y[i] = a[i] + b[i];
-}
-""",
-    "normalize": """static void @normalize(const real *x, real *y, const real *mean, const real *scale, size_t n) {
-    size_t i;
-    for (i = 0; i < n; i++) y[i] = (x[i] - mean[i]) * scale[i];
-}
-""",
-    "batch_norm": """/* y = (x - mean) / sqrt(variance + epsilon) w + b, by what training left of mean and variance. */
-static void @batch_norm(const real *x, real *y, const real *w, const real *b, const real *mean, const real *variance,
-                        real epsilon, size_t n) {
-    size_t i;
-    for (i = 0; i < n; i++) y[i] = (x[i] - mean[i]) / sqrt(variance[i] + epsilon) * w[i] + b[i];
-}
-""",
-    "layer_norm": """/* y = (x - mean) / sqrt(variance + epsilon) w + b, of the n numbers of x. */
-static void @layer_norm(const real *x, real *y, const real *w, const real *b, real epsilon, size_t n) {
-    real mean = 0.0, variance = 0.0;
-    size_t i;
-    for (i = 0; i < n; i++) mean += x[i];
-    mean /= (real)n;
-    for (i = 0; i < n; i++) variance += (x[i] - mean) * (x[i] - mean);
-    variance = sqrt(variance / (real)n + epsilon);
-    for (i = 0; i < n; i++) y[i] = (x[i] - mean) / variance * w[i] + b[i];
-}
-""",
-    "rms_norm": """/* y = x / sqrt(mean of squares + epsilon) w, of the n numbers of x. */
-static void @rms_norm(const real *x, real *y, const real *w, real epsilon, size_t n) {
-    real square = 0.0;
-    size_t i;
-    for (i = 0; i < n; i++) square += x[i] * x[i];
-    square = sqrt(square / (real)n + epsilon);
-    for (i = 0; i < n; i++) y[i] = x[i] / square * w[i];
-}
-""",
-    "lookup": """/* The vector of a code; what is no code of the table counts as the nearest one. */
-static void @lookup(real code, const real *table, real *y, size_t codes, size_t size) {
-    size_t row = code >= (real)codes ? codes - 1 : code > 0.0 ? (size_t)code : 0, i;
-    for (i = 0; i < size; i++) y[i] = table[row * size + i];
-}
-""",
 }

@@ -17,8 +17,9 @@ from . import atomic
 from .assemble import NOISE, check_network
 from .atomic import PathLike
 from .c_functions import ELEMENTWISE, ROWS
-from .c_layers import Source, read_stack, sample, source_of, with_parameter
-from .c_program import HELPERS, LAYERS, Program
+from .c_helpers import FORWARD
+from .c_layers import Source, sample, source_of, with_parameter
+from .c_program import LAYERS, Program
 from .c_training import training_parts, training_test
 
 
@@ -32,8 +33,8 @@ def to_c(network: Network | Trainer, path: PathLike, *, training: bool = False, 
     SGD or Adam) that goes on from where the trainer stands, optimizer state included.
 
     Args:
-        network: The network; with ``training=True`` its `Trainer`, of dense layers, activations behind them and
-            `Normalize` before them. Noise layers do nothing in a prediction. Codes of an `Embedding` are numbers of x.
+        network: The network; with ``training=True`` its `Trainer`. Noise layers, which do nothing in a prediction, and
+            batch norm are in no file that can train. Codes of an `Embedding` are numbers of x.
         path: The file to write, all or nothing.
         training: Whether the file can train.
         name: What every name in the file begins with; a C identifier.
@@ -64,8 +65,7 @@ def to_c(network: Network | Trainer, path: PathLike, *, training: bool = False, 
     parts, tests = _inference(source, network, program), _self_test(source, network)
     passed = "@test_predict()"
     if training and trainer is not None:
-        stack = read_stack(network)
-        parts += training_parts(source, trainer, stack)
+        parts += training_parts(source, trainer, program)
         tests += training_test(source, trainer)
         passed += " && @test_train()"
     main = f"\nint main(void) {{ return {passed} ? 0 : 1; }}\n#endif\n\n#endif\n"
@@ -105,7 +105,7 @@ typedef {"float" if size == 4 else "double"} @real;
     if source.statistics.size:
         arrays += ["/* Of what is no weight: means, variances, scales. */\n"]
         arrays += [source.array(source.code("@statistics"), source.statistics), "\n"]
-    helpers = [source.code(HELPERS[name]) + "\n" for name in program.helpers]
+    helpers = [source.code(FORWARD[name]) + "\n" for name in program.helpers]
     return [source.code(head), *arrays, *_functions(source), *helpers, _forward(source, program)]
 
 
