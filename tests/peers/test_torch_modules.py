@@ -218,6 +218,8 @@ class Residual(nn.Module):
         (nn.Sequential(nn.Linear(2, 2), nn.Conv1d(1, 1, 1)), r"module\.1 is Conv1d.*take it out, or"),
         (nn.Sequential(nn.Linear(2, 2), Residual()), r"module\.1 is Residual\(\)"),
         (nn.Sequential(nn.Linear(2, 2), nn.Dropout(1.0)), r"can't map module\.1, Dropout.*\[0, 1\)"),
+        (nn.Sequential(nn.Linear(2, 2), nn.Softplus(threshold=1.0)), r"module\.1 is Softplus"),
+        (nn.Sequential(nn.Linear(2, 2), nn.LeakyReLU(-0.5)), r"can't map module\.1, LeakyReLU.*got -0\.5"),
         (nn.BatchNorm1d(2, affine=False), "make it with affine=True"),
         (nn.BatchNorm1d(2, track_running_stats=False), "track_running_stats=True"),
         (nn.BatchNorm1d(2, momentum=None), "a number as momentum"),

@@ -7,7 +7,7 @@ row lives from the last step that reads the row to the one that makes it, and li
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterable
 
 from ..activations import Activation
 from ..network import Network
@@ -107,7 +107,7 @@ class Backward:
         self.helpers = [name for name in BACKWARD if f"@{name}(" in self.body]
 
 
-def slopes(program: Program, functions: Any) -> list[str]:
+def slopes(program: Program, functions: Iterable[Activation]) -> list[str]:
     """The derivatives of activations."""
     found = []
     for activation in functions:

@@ -56,13 +56,13 @@ def _parts(module: Any, name: str) -> list[Part]:
     found: list[Part] = []
     for where, inner in _flat(module, name):
         kind = type(inner).__name__
-        function = _activation(inner)
+        function = _activation(inner, where)
         if function is not None:
             add_activation(found, function)
         elif _kind(inner) == "Residual":
             found.append(_residual(inner, where))
             if inner.activation is not None:
-                function = _activation(inner.activation)
+                function = _activation(inner.activation, f"{where}.activation")
                 if function is None:
                     raise _unknown(inner.activation, f"{where}.activation")
                 add_activation(found, function)
@@ -70,7 +70,7 @@ def _parts(module: Any, name: str) -> list[Part]:
             try:
                 found.append(READERS[_kind(inner)](inner))
             except ValueError as error:
-                raise ValueError(f"from_torch can't map {where}, {inner}: {error}") from None
+                raise _refused(inner, where, error) from None
         elif kind not in IGNORED:
             raise _unknown(inner, where)
     return found
@@ -81,6 +81,10 @@ def _kind(module: Any) -> str:
     kind = type(module)
     ours = kind.__name__ in NAMES
     return kind.__name__ if not ours or kind.__module__.endswith(".torch_modules") else ""
+
+
+def _refused(module: Any, where: str, reason: ValueError) -> ValueError:
+    return ValueError(f"from_torch can't map {where}, {module}: {reason}")
 
 
 def _unknown(module: Any, where: str) -> ValueError:
@@ -96,14 +100,19 @@ def _flat(module: Any, name: str) -> list[tuple[str, Any]]:
     return [(name, module)]
 
 
-def _activation(module: Any) -> Activation | None:
+def _activation(module: Any, where: str) -> Activation | None:
+    if _kind(module) == "Softplus" and module.threshold < 15:
+        return None  # from there on it is x, which softplus is only far out
     for name, (kind, fixed, settings) in MODULES.items():
         if _kind(module) != kind:
             continue
         # The last axis of rows has the number 1, too.
         same = all(getattr(module, key) in ((-1, 1) if key == "dim" else (value,)) for key, value in fixed.items())
         if same:
-            return activation_named(name, **{setting: float(getattr(module, setting)) for setting in settings})
+            try:
+                return activation_named(name, **{setting: float(getattr(module, setting)) for setting in settings})
+            except ValueError as error:
+                raise _refused(module, where, error) from None
     return None
 
 
