@@ -37,6 +37,18 @@ ALONE: dict[str, list[Callable[[int], list[Any]]]] = {
     "normalize": [lambda k: [bp.Normalize()]],
     "embedding": [lambda k: [bp.Embedding({0: 4}, size=3)]],
 }
+# Blocks that do nothing, or only later; codes alone; what comes in is what goes out.
+ODD: list[list[Any]] = [
+    [bp.Dropout(0.5), bp.GaussianNoise(0.1)],
+    ["linear"],
+    [bp.Residual([bp.Dropout(0.5)])],
+    [bp.Residual([bp.Dropout(0.5)], projection=True, activation="tanh")],
+    [bp.Normalize(), bp.Residual(["linear"]), bp.Residual([bp.Residual([bp.GaussianNoise(0.1)]), "relu"])],
+    [bp.Residual(["tanh", bp.Residual(["tanh", bp.Residual(["tanh"])])]), bp.Dense(2, activation="softmax")],
+    [bp.Dense(4, bias=False), bp.Residual([bp.Dense(4, bias=False)], projection=True), "linear", "tanh"],
+    [bp.Embedding({column: 3 for column in range(5)}, size=2)],
+    [bp.Embedding({2: 1}, size=1), bp.Residual([bp.BatchNorm()])],
+]
 
 
 def make(layers: list[Any], inputs: int, dtype: str, rng: np.random.Generator) -> bp.Network:

@@ -14,37 +14,9 @@ import pytest
 import bpnative as bp
 from bpnative import activations
 from bpnative.io import c_functions
+from c_compilers import COMPILERS, self_test
 
-STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
-# A compiler, and what runs its programs.
-COMPILERS = {
-    "gcc": (["gcc"], []),
-    "clang": (["clang"], []),
-    "aarch64": (["aarch64-linux-gnu-gcc", "-static"], ["qemu-aarch64"]),
-    "arm": (["arm-linux-gnueabihf-gcc", "-static"], ["qemu-arm"]),
-}
 X = np.random.default_rng(0).standard_normal((30, 6)).astype(np.float32)
-
-
-def need(compiler):
-    for program in (COMPILERS[compiler][0][0], *COMPILERS[compiler][1]):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-
-
-def self_test(path, name="net", compiler="gcc", levels=("-O1",)):
-    """Compile the file strictly, as a part of a program and as its own self-test; run that; its exit code."""
-    need(compiler)
-    command, emulator = COMPILERS[compiler]
-    for more in ([], [f"-D{name.upper()}_SELF_TEST"]):
-        for level in levels:
-            out = path.with_suffix(".out" if more else ".o")
-            link = ["-lm"] if more else ["-c"]
-            result = subprocess.run(
-                [*command, *STRICT, level, *more, str(path), "-o", str(out), *link], capture_output=True, text=True
-            )
-            assert result.returncode == 0, result.stderr
-    return subprocess.run([*emulator, str(path.with_suffix(".out"))], timeout=60).returncode
 
 
 def trainer(activation="relu", loss="mse", optimizer="adam", dtype="float32", last="linear"):
@@ -56,7 +28,7 @@ def trainer(activation="relu", loss="mse", optimizer="adam", dtype="float32", la
     return made
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("compiler", [name for name in COMPILERS if name != "checked"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_it_agrees_with_the_network(compiler, dtype, tmp_path):
     made = trainer(dtype=dtype)
@@ -182,7 +154,7 @@ def test_what_has_no_c_form_is_named(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="a layer that is trainable"):
         bp.to_c(made, tmp_path / "net.c", training=True)
     monkeypatch.delitem(c_functions.ELEMENTWISE, "tanh")
-    with pytest.raises(ValueError, match=r"no C form of the activation Tanh\(\) of layer 1"):
+    with pytest.raises(ValueError, match=r"no form of the activation Tanh\(\) of layer 1"):
         bp.to_c(trainer().network, tmp_path / "net.c")
     monkeypatch.delitem(c_functions.LOSSES, "mse")
     with pytest.raises(ValueError, match=r"no C form of the loss MSE\(\)"):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import bpnative as bp
-from bpnative import activations
-from bpnative.io import assemble, onnx_activations, pytorch
+from bpnative import activations, layers
+from bpnative.io import assemble, c_program, onnx_activations, onnx_layers, onnx_matching, onnx_reading, pytorch
 
 
 def test_state_dicts():
@@ -26,7 +26,7 @@ def test_state_dicts():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: bp.from_torch({}), ValueError, "no dense layer"),
+        (lambda: bp.from_torch({}), ValueError, "the state dict has no layer"),
         (
             lambda: bp.from_torch({"a.weight": np.ones((2, 2)), "n.running_mean": np.ones(2)}),
             ValueError,
@@ -70,13 +70,27 @@ def test_a_missing_package_is_named(package, call, message, monkeypatch):
 def test_every_registered_activation_has_a_form():
     names = set(activations.ACTIVATIONS)
     assert names <= set(onnx_activations.NODES)
-    # PyTorch has no module of these.
-    assert names <= {*pytorch.MODULES, "linear", "exponential"}
+    assert names <= {*pytorch.MODULES, "linear"}
 
 
-def test_forms_differ():
-    forms = {name: str(onnx_activations.canonical(make(0.7), "x")) for name, make in onnx_activations.NODES.items()}
-    assert len(set(forms.values())) == len(forms)
+def test_every_registered_layer_has_a_form():
+    """Or is refused by name; today every format has every layer."""
+    assert set(layers.LAYERS) == set(onnx_layers.LAYERS) == set(pytorch.LAYERS) == set(c_program.LAYERS)
+
+
+FORMS = [
+    *((name, make(number)) for name, make in onnx_activations.NODES.items() for number in (0.7, 1.0)),
+    *((name, make(0.7)) for name, make in onnx_activations.NODES_OF_FLOAT64.items()),
+]
+
+
+@pytest.mark.parametrize(("name", "nodes"), [(name, nodes) for name, nodes in FORMS if nodes])
+def test_forms_are_told_apart(name, nodes):
+    """The first form that fits a graph is that of the activation it was written from."""
+    graph = {node.output: node for node in nodes}
+    forms = onnx_reading.FORMS[graph["y"].op]
+    found = next(kind for kind, form in forms if onnx_matching.match(form, graph.get, "y"))
+    assert found == name
 
 
 def test_settings_that_this_version_lacks_are_none():

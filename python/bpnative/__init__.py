@@ -33,9 +33,11 @@ from .groups import Group
 from .history import History
 from .io.c_source import to_c
 from .io.model import load
-from .io.onnx import from_onnx, to_onnx
-from .io.pytorch import from_torch, to_torch
+from .io.onnx import to_onnx
+from .io.onnx_reading import from_onnx
+from .io.pytorch import to_torch
 from .io.scikit import from_sklearn
+from .io.torch_reading import from_torch
 from .layers import (
     Activation,
     AlphaDropout,

@@ -65,7 +65,7 @@ class TestOnnx:
             try:
                 (found,) = self.run(path, x)
             except self.runtime.capi.onnxruntime_pybind11_state.NotImplemented:
-                assert dtype == "float64"  # onnxruntime has some operators for float32 alone; the format has them
+                assert (dtype, activation.name) == ("float64", "gelu")  # onnxruntime has its Erf for float32 alone
                 from onnx.reference import ReferenceEvaluator
 
                 (found,) = ReferenceEvaluator(path).run(None, {"input": x})
@@ -98,14 +98,11 @@ class TestOnnx:
         path.write_bytes(b"no model")
         with pytest.raises(ValueError, match="expected an ONNX model"):
             bp.from_onnx(path)
-        bp.to_onnx(network(), path, mean=X.mean(axis=0))
-        with pytest.raises(ValueError, match="made of Sub, before the first dense layer"):
-            bp.from_onnx(path)
         bp.to_onnx(network(), path)
         model = self.onnx.load(path)
         model.graph.node[1].op_type = "Sin"
         path.write_bytes(model.SerializeToString())
-        with pytest.raises(ValueError, match="made of Sin, after layer 0"):
+        with pytest.raises(ValueError, match=r"ends in the Sin that makes 'layers\.0\.relu\.0'"):
             bp.from_onnx(path)
 
     @pytest.mark.parametrize("outputs", [1, 4])
@@ -142,10 +139,6 @@ class TestTorch:
     @pytest.mark.parametrize("activation", [*ACTIVATIONS, *WITH_SETTINGS], ids=repr)
     def test_there_and_back(self, activation, dtype):
         net = network(activation, dtype)
-        if activation.name == "exponential":
-            with pytest.raises(ValueError, match="no counterpart of the activation Exponential"):
-                bp.to_torch(net)
-            return
         net.layers[1].trainable = False
         module = bp.to_torch(net)
         with self.torch.no_grad():
@@ -173,8 +166,7 @@ class TestTorch:
         nn = self.torch.nn
         for module, message in (
             (nn.Sequential(nn.Linear(2, 2), nn.Conv1d(1, 1, 1)), r"module\.1 is Conv1d"),
-            (nn.Sequential(nn.Tanh(), nn.Linear(2, 2)), r"module\.0 is Tanh\(\), before the first"),
-            (nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.ReLU()), r"module\.2 is ReLU"),
+            (nn.Sequential(nn.Tanh(), nn.ReLU()), "no layer of the module tells how many columns"),
             (nn.Sequential(nn.Linear(2, 2), nn.Softmax(dim=0)), r"module\.1 is Softmax"),
         ):
             with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""The layers of a network as `to_c` writes them: names, constants, calls."""
+"""What the pieces of a C file are made from: names, constants, numbers for its self-test."""
 
 from __future__ import annotations
 
@@ -10,42 +10,31 @@ import numpy.typing as npt
 
 from .. import activations
 from ..activations import Activation
-from ..layers import Dense
 from ..network import Network
-from .c_functions import ELEMENTWISE, ROWS, in_type, literal
+from .c_functions import in_type, literal
 
 Array = npt.NDArray[Any]
 
 
-class DenseLayer(NamedTuple):
-    """A dense layer, with where its weight and bias (or None) stand among all parameters."""
-
-    n_in: int
-    n_out: int
-    activation: Activation
-    weight: int
-    bias: int | None
-    trainable: bool
-
-
 class Source(NamedTuple):
-    """What the pieces of the file are made from."""
+    """What the pieces of the file are made from; ``functions`` are the activations in use, each once."""
 
     name: str
     dtype: str
-    layers: list[DenseLayer]
+    functions: list[Activation]
     parameters: Array
+    statistics: Array
 
     @property
     def real(self) -> str:
         """The C type of all numbers."""
         return f"{self.name}_real"
 
-    def function(self, index: int, kind: str = "value") -> str:
-        """The name of a layer's activation in C, or of its derivative."""
-        layer = self.layers[index]
-        same = [i for i, other in enumerate(self.layers) if other.activation == layer.activation]
-        return f"{self.name}_{layer.activation.name}{same[0] if same[0] else ''}_{kind}"
+    def function(self, activation: Activation, kind: str = "value") -> str:
+        """The name of an activation in C, or of its derivative; one with other settings has a number."""
+        alike = [other for other in self.functions if other.name == activation.name]
+        number = alike.index(activation)
+        return f"{self.name}_{activation.name}{number or ''}_{kind}"
 
     def code(self, text: str) -> str:
         """A piece of C with the type and the names of this file: ``@predict`` is ``net_predict``."""
@@ -54,61 +43,34 @@ class Source(NamedTuple):
         return in_type(text, self.dtype, self.real)
 
     def array(self, what: str, values: Array) -> str:
-        """A constant array."""
-        numbers = [literal(value, self.dtype) for value in values.ravel().tolist()]
+        """A constant array; C has none without elements, so that one gets a zero."""
+        numbers = [literal(value, self.dtype) for value in values.ravel().tolist()] or [literal(0.0, self.dtype)]
         rows = [", ".join(numbers[i : i + 8]) for i in range(0, len(numbers), 8)]
         return f"static const {self.real} {what}[{len(numbers)}] = {{\n" + ",\n".join(rows) + "\n};\n"
 
 
-def read_layers(network: Network) -> list[DenseLayer]:
-    """The dense layers of a network; layers that do nothing in a prediction are left out.
+def source_of(network: Network, name: str) -> Source:
+    """The names and constants of a network's file.
 
     Raises:
-        ValueError: A layer or an activation has no C form.
+        ValueError: A weight or a statistic is not finite.
     """
-    found, offset = [], 0
-    for index, layer in enumerate(network.layers):
-        specification = layer.specification
-        if specification.name in ("dropout", "alpha_dropout", "gaussian_noise"):
-            continue
-        if not isinstance(specification, Dense):
-            raise ValueError(f"to_c knows dense layers; layer {index} is {specification!r}")
-        activation = activations.get(specification.activation)
-        if activation.name not in ELEMENTWISE and activation.name not in ROWS:
-            raise ValueError(f"to_c knows no C form of the activation {activation!r} of layer {index}")
-        weight, bias = network.tensors[f"layers.{index}.weight"], network.tensors.get(f"layers.{index}.bias")
-        place = offset + weight.size if bias is not None else None
-        n_out, n_in = weight.shape
-        found.append(DenseLayer(n_in, n_out, activation, offset, place, layer.trainable))
-        offset += weight.size + (0 if bias is None else bias.size)
-    if offset != network.parameters.size:
-        raise ValueError("to_c knows parameters of dense layers only, and this network has others")
-    return found
+    functions = dict.fromkeys(activations.get(layer.activation) for layer in network.walk())
+    source = Source(name, network.dtype.name, list(functions), network.parameters.copy(), network.statistics.copy())
+    if not (np.isfinite(source.parameters).all() and np.isfinite(source.statistics).all()):
+        raise ValueError("expected a network of finite weights, got NaN or infinity: train it with a lower rate")
+    return source
 
 
 def sample(network: Network) -> tuple[Array, Array]:
-    """Inputs for the self-test, and the network's outputs."""
-    x = np.random.default_rng(0).standard_normal((3, network.input_size)).astype(network.dtype)
+    """Inputs for the self-test, codes where the network takes codes, and its outputs."""
+    random = np.random.default_rng(0)
+    x = random.standard_normal((3, network.input_size)).astype(network.dtype)
+    for column, codes in network.codes.items():
+        x[:, column] = random.integers(0, codes, len(x))
     return x, network.predict(x)
 
 
 def with_parameter(expression: str, activation: Activation, dtype: str) -> str:
     """An expression of `c_functions` with the activation's number in the place of p."""
     return re.sub(r"\bp\b", f"({literal(activation.parameter, dtype)})", expression)
-
-
-def dense_call(source: Source, index: int, w: str, x: str, z: str) -> str:
-    """The call that computes the weighted sums of a layer."""
-    layer = source.layers[index]
-    bias = "NULL" if layer.bias is None else f"{w} + {layer.bias}"
-    return f"@dense({w} + {layer.weight}, {bias}, {x}, {z}, {layer.n_in}, {layer.n_out});"
-
-
-def activation_call(source: Source, index: int, z: str) -> str:
-    """The statement that applies a layer's activation in place."""
-    layer = source.layers[index]
-    if layer.activation.name == "linear":
-        return ""
-    if layer.activation.name in ROWS:
-        return f"    {source.function(index)}({z}, {layer.n_out});\n"
-    return f"    for (i = 0; i < {layer.n_out}; i++) {z}[i] = {source.function(index)}({z}[i]);\n"

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from .. import __version__
+from .. import __version__, activations
+from ..layers import Layer
 from ..network import Network
 from ..trainer import Trainer
 from . import atomic
+from .assemble import NOISE, check_network
 from .atomic import PathLike
 from .c_functions import ELEMENTWISE, ROWS
-from .c_layers import Source, activation_call, dense_call, read_layers, sample, with_parameter
+from .c_helpers import FORWARD
+from .c_layers import Source, sample, source_of, with_parameter
+from .c_program import LAYERS, Program
 from .c_training import training_parts, training_test
-
-Array = npt.NDArray[Any]
 
 
 def to_c(network: Network | Trainer, path: PathLike, *, training: bool = False, name: str = "net") -> None:
@@ -35,7 +33,8 @@ def to_c(network: Network | Trainer, path: PathLike, *, training: bool = False, 
     SGD or Adam) that goes on from where the trainer stands, optimizer state included.
 
     Args:
-        network: The network, of dense layers; with ``training=True`` its `Trainer`.
+        network: The network; with ``training=True`` its `Trainer`. Noise layers, which do nothing in a prediction, and
+            batch norm are in no file that can train. Codes of an `Embedding` are numbers of x.
         path: The file to write, all or nothing.
         training: Whether the file can train.
         name: What every name in the file begins with; a C identifier.
@@ -60,13 +59,13 @@ def to_c(network: Network | Trainer, path: PathLike, *, training: bool = False, 
         raise TypeError("expected a bpnative.Trainer with training=True: its loss, optimizer and state are needed")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)):
         raise ValueError(f"expected name as a C identifier in lower case, such as 'net', got {name!r}")
-    source = Source(name, network.dtype.name, read_layers(network), network.parameters.copy())
-    if not np.isfinite(source.parameters).all():
-        raise ValueError("expected a network of finite weights, got NaN or infinity: train it with a lower rate")
-    parts, tests = _inference(source, network), _self_test(source, network)
+    check_network(network, "to_c", LAYERS, {*ELEMENTWISE, *ROWS})
+    source = source_of(network, name)
+    program = Program(source, network)
+    parts, tests = _inference(source, network, program), _self_test(source, network)
     passed = "@test_predict()"
     if training and trainer is not None:
-        parts += training_parts(source, trainer)
+        parts += training_parts(source, trainer, program)
         tests += training_test(source, trainer)
         passed += " && @test_train()"
     main = f"\nint main(void) {{ return {passed} ? 0 : 1; }}\n#endif\n\n#endif\n"
@@ -74,19 +73,18 @@ def to_c(network: Network | Trainer, path: PathLike, *, training: bool = False, 
     atomic.write(path, [part.encode() for part in parts])
 
 
-def _inference(source: Source, network: Network) -> list[str]:
-    layers, size = source.layers, network.dtype.itemsize
-    hidden = [layer.n_out for layer in layers[:-1]]
-    rooms = [max(hidden[0::2], default=0), max(hidden[1::2], default=0)]
-    scratch = max(1, sum(rooms))
-    shape = "-".join(map(str, [layers[0].n_in, *(layer.n_out for layer in layers)]))
-    functions = ", ".join(layer.activation.name for layer in layers)
-    constants = source.parameters.nbytes
-    head = f"""/* A network of bpnative {__version__}: {shape}, {functions}; {network.dtype.name}.
+def _inference(source: Source, network: Network, program: Program) -> list[str]:
+    size, scratch = network.dtype.itemsize, max(1, program.scratch)
+    layers = [layer for layer in network.layers if layer.specification.name not in NOISE]
+    shape = "-".join(map(str, [network.input_size, *(layer.units for layer in layers)]))
+    constants = source.parameters.nbytes + source.statistics.nbytes
+    columns = ", ".join(f"{column} (0 to {count - 1})" for column, count in network.codes.items())
+    codes = f" * Codes, whole numbers, are x[i] for i = {columns}; others count as the nearest.\n" if columns else ""
+    head = f"""/* A network of bpnative {__version__}: {shape}, {_named(layers)}; {network.dtype.name}.
  *
  *     @real y[@OUTPUTS], scratch[@SCRATCH];   @predict(x, y, scratch);
  * Memory: {constants} bytes of constants, {scratch * size} bytes of scratch (@SCRATCH numbers of {size} bytes).
- * C99, no allocation, no state; safe to call from several threads, each with a scratch of its own.
+{codes} * C99, no allocation, no state; safe to call from several threads, each with a scratch of its own.
  * cc -std=c99 -D@SELF_TEST {source.name}.c -lm && ./a.out   compares it with the network: exit code 0. */
 #include <math.h>
 #include <stddef.h>
@@ -96,15 +94,31 @@ def _inference(source: Source, network: Network) -> list[str]:
 #define @INCLUDED
 
 typedef {"float" if size == 4 else "double"} @real;
-#define @INPUTS {layers[0].n_in}
-#define @OUTPUTS {layers[-1].n_out}
+#define @INPUTS {network.input_size}
+#define @OUTPUTS {network.output_size}
 #define @PARAMETERS {source.parameters.size}
 #define @SCRATCH {scratch}
 
-/* Layer by layer: the weight, (n_out, n_in) row by row, and the bias. */
+/* Layer by layer: the weight, (n_out, n_in) row by row, and the bias; of an embedding its tables. */
 """
-    parameters = source.array(source.code("@parameters"), source.parameters)
-    return [source.code(head), parameters, "\n", *_functions(source), source.code(_DENSE), _forward(source, rooms)]
+    arrays = [source.array(source.code("@parameters"), source.parameters), "\n"]
+    if source.statistics.size:
+        arrays += ["/* Of what is no weight: means, variances, scales. */\n"]
+        arrays += [source.array(source.code("@statistics"), source.statistics), "\n"]
+    helpers = [source.code(FORWARD[name]) + "\n" for name in program.helpers]
+    return [source.code(head), *arrays, *_functions(source), *helpers, _forward(source, program)]
+
+
+def _named(layers: Iterable[Layer]) -> str:
+    """The layers in a few words: a dense layer by its activation."""
+    names = []
+    for layer in layers:
+        name, activation = layer.specification.name, activations.get(layer.activation).name
+        if layer.layers:
+            names.append(f"residual ({_named(layer.layers)}) {activation}")
+        elif name not in NOISE:
+            names.append(activation if name in ("dense", "activation") else name)
+    return ", ".join(names) or "nothing"
 
 
 def _self_test(source: Source, network: Network) -> list[str]:
@@ -119,30 +133,22 @@ def _self_test(source: Source, network: Network) -> list[str]:
 
 def _functions(source: Source) -> Iterable[str]:
     """The activations in use."""
-    done = set()
-    for index, layer in enumerate(source.layers):
-        name = source.function(index)
-        if name in done or layer.activation.name == "linear":
-            continue
-        done.add(name)
-        if layer.activation.name in ROWS:
-            yield source.code(f"static void {name}(real *z, size_t n) {{\n{ROWS[layer.activation.name].value}}}\n\n")
-        else:
-            body = with_parameter(ELEMENTWISE[layer.activation.name].value, layer.activation, source.dtype)
+    for activation in source.functions:
+        name = source.function(activation)
+        if activation.name in ROWS:
+            yield source.code(f"static void {name}(real *z, size_t n) {{\n{ROWS[activation.name].value}}}\n\n")
+        elif activation.name != "linear":
+            body = with_parameter(ELEMENTWISE[activation.name].value, activation, source.dtype)
             yield source.code(f"static real {name}(real z) {{ return {body}; }}\n\n")
 
 
-def _forward(source: Source, rooms: list[int]) -> str:
-    lines, given = [], "x"
-    for index in range(len(source.layers)):
-        last = index == len(source.layers) - 1
-        out = "y" if last else ("scratch" if index % 2 == 0 else f"(scratch + {rooms[0]})")
-        lines += [f"    {dense_call(source, index, 'w', given, out)}\n", activation_call(source, index, out)]
-        given = out
-    body = "".join(lines) + ("    (void)scratch;\n" if len(source.layers) == 1 else "")
+def _forward(source: Source, program: Program) -> str:
+    body = program.body()
+    counter = "    size_t i;\n" if "(i = " in body else ""
+    unused = [name for name in ("w", "scratch") if not re.search(rf"\b{name}\b", body)]
+    body += "".join(f"    (void){name};\n" for name in unused)
     return source.code(f"""static void @forward(const real *w, const real *x, real *y, real *scratch) {{
-{"    size_t i;" if "(i = 0" in body else ""}
-{body}}}
+{counter}{body}}}
 
 /* The outputs y of one sample x. */
 void @predict(const real *x, real *y, real *scratch);
@@ -153,18 +159,6 @@ void @predict(const real *x, real *y, real *scratch) {{
 
 """)
 
-
-_DENSE = """/* z = w x + b: w (n_out, n_in), x (n_in), b (n_out) or NULL. */
-static void @dense(const real *w, const real *b, const real *x, real *z, size_t n_in, size_t n_out) {
-    size_t o, i;
-    for (o = 0; o < n_out; o++) {
-        real sum = b == NULL ? 0.0 : b[o];
-        for (i = 0; i < n_in; i++) sum += w[o * n_in + i] * x[i];
-        z[o] = sum;
-    }
-}
-
-"""
 
 _SELF_TEST = """
 static int @agree(const real *found, const real *expected, size_t n) {

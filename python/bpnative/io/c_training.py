@@ -12,17 +12,20 @@ from ..layers import Dense
 from ..lbfgs import LBFGS
 from ..optimizers import OPTIMIZERS, SGD
 from ..trainer import Trainer
-from .c_functions import ELEMENTWISE, LOSSES, ROWS, UPDATES, Update, literal
-from .c_layers import Source, dense_call, sample, with_parameter
+from .c_backward import Backward, check_learned, slopes, step, trainable
+from .c_functions import LOSSES, UPDATES, Update, literal
+from .c_helpers import BACKWARD
+from .c_layers import Source, sample
+from .c_program import Program
 
 Array = npt.NDArray[Any]
 
 
-def training_parts(source: Source, trainer: Trainer) -> list[str]:
+def training_parts(source: Source, trainer: Trainer, program: Program) -> list[str]:
     """The learner's type and its functions.
 
     Raises:
-        ValueError: The loss or the optimizer has no C form, or nothing is trainable.
+        ValueError: A layer, the loss or the optimizer has no C form, or nothing is trainable.
     """
     loss, update, settings = trainer.loss, *_update(trainer)
     if loss.name not in LOSSES or loss != type(loss)():
@@ -32,11 +35,10 @@ def training_parts(source: Source, trainer: Trainer) -> list[str]:
     used += [field for field in ("l1", "l2", "max_norm") if any(getattr(s, field) for s in _dense(trainer))]
     if used:
         raise ValueError(f"to_c knows no C form of {', '.join(used)}: it writes plain steps of the optimizer")
-    ranges = _trainable(source)
-    size = source.parameters.itemsize
-    units = sum(layer.n_out for layer in source.layers)
-    width = max(layer.n_out for layer in source.layers)
-    count = source.parameters.size * (2 + len(update.state)) + 2 * units + 2 * width
+    check_learned(trainer.network)
+    ranges = trainable(trainer.network)
+    backward = Backward(program, loss.fused)
+    count = source.parameters.size * (2 + len(update.state)) + backward.values + backward.deltas
     state = {name: trainer.state[name] for name in update.state}
     fields = "".join(f"    real {name}[@PARAMETERS];\n" for name in update.state)
     begun = {name: f"@start_{name}[i]" if values.any() else "0.0" for name, values in state.items()}
@@ -47,13 +49,13 @@ def training_parts(source: Source, trainer: Trainer) -> list[str]:
  *
  *     static @learner learner;   @begin(&learner);
  *     loss = @step(&learner, x, t, n, @LEARNING_RATE);   @predict_learned(&learner, x, y, scratch);
- * Memory of a learner: {count * size + 8} bytes. */
+ * Memory of a learner: {count * source.parameters.itemsize + 8} bytes. */
 #define @LEARNING_RATE {literal(_rate(trainer), source.dtype)}
 
 typedef struct {{
     real parameters[@PARAMETERS];
     real gradients[@PARAMETERS];
-{fields}    real sums[{units}], values[{units}], deltas[{2 * width}]; /* of each layer: z, y; dz of two layers */
+{fields}    real values[{backward.values}], deltas[{backward.deltas}]; /* rows of a sample, derivatives in them */
     uint32_t steps;
 }} @learner;
 
@@ -91,14 +93,8 @@ void @predict_learned(const @learner *learner, const real *x, real *y, real *scr
         "static real @loss(const real *o, const real *t, real *d, size_t n, real scale) {\n"
         f"{LOSSES[loss.name]}}}\n\n"
     )
-    pieces = [
-        head,
-        *_slopes(source, _is_fused(source, trainer)),
-        loss_text,
-        _BACKWARD,
-        update_text,
-        _step(source, trainer, width),
-    ]
+    helpers = [BACKWARD[name] + "\n" for name in backward.helpers]
+    pieces = [head, *slopes(program, backward.functions), loss_text, *helpers, update_text, step(program, backward)]
     return [*constants, *(source.code(piece) for piece in pieces)]
 
 
@@ -160,111 +156,6 @@ def _filled(text: str, settings: dict[str, float], dtype: str) -> str:
         text = text.replace(f"{{{name}}}", value)
     return text
 
-
-def _trainable(source: Source) -> list[int]:
-    ranges: list[int] = []
-    for layer in source.layers:
-        end = layer.weight + layer.n_in * layer.n_out + (0 if layer.bias is None else layer.n_out)
-        if layer.trainable and ranges and ranges[-1] == layer.weight:
-            ranges[-1] = end
-        elif layer.trainable:
-            ranges += [layer.weight, end]
-    if not ranges:
-        raise ValueError("to_c with training=True expected a layer that is trainable, got none: set layer.trainable")
-    return ranges
-
-
-def _is_fused(source: Source, trainer: Trainer) -> bool:
-    """Whether the loss is computed on the weighted sums of the last layer."""
-    return source.layers[-1].activation.name in ("linear", trainer.loss.fused)
-
-
-def _slopes(source: Source, fused: bool) -> list[str]:
-    """The derivatives of the activations in use, without a last one that is fused with the loss."""
-    found = {}
-    for index, layer in enumerate(source.layers[:-1] if fused else source.layers):
-        name, activation = source.function(index, "slope"), layer.activation
-        if activation.name in ROWS:
-            head = f"static void {name}(const real *y, real *d, size_t n) {{\n"
-            found[name] = f"{head}{ROWS[activation.name].slope}}}\n\n"
-        elif activation.name != "linear":
-            slope = with_parameter(ELEMENTWISE[activation.name].slope, activation, source.dtype)
-            head = f"static real {name}(real z, real y) {{\n    (void)z;\n    (void)y;\n"
-            found[name] = f"{head}    return {slope};\n}}\n\n"
-    return list(found.values())
-
-
-def _step(source: Source, trainer: Trainer, width: int) -> str:
-    layers = source.layers
-    starts = np.cumsum([0, *(layer.n_out for layer in layers)]).tolist()
-    fused = _is_fused(source, trainer)
-    forward, given = [], "x"
-    for index, layer in enumerate(layers):
-        z, y = f"z + {starts[index]}", f"y + {starts[index]}"
-        forward.append(f"        {dense_call(source, index, 'w', given, z)}\n")
-        loop = f"        for (i = {starts[index]}; i < {starts[index + 1]}; i++) y[i] = "
-        if layer.activation.name in ROWS:
-            forward.append(f"{loop}z[i];\n        {source.function(index)}({y}, {layer.n_out});\n")
-        elif layer.activation.name == "linear":
-            forward.append(f"{loop}z[i];\n")
-        else:
-            forward.append(f"{loop}{source.function(index)}(z[i]);\n")
-        given = y
-    out = "z" if fused else "y"
-    backward = [f"        loss += @loss({out} + {starts[-2]}, t, d0, {layers[-1].n_out}, scale);\n"]
-    for index in reversed(range(len(layers))):
-        layer, at = layers[index], starts[index]
-        d, dx = ("d0", "d1") if (len(layers) - 1 - index) % 2 == 0 else ("d1", "d0")
-        name = source.function(index, "slope")
-        if (index < len(layers) - 1 or not fused) and layer.activation.name != "linear":
-            backward.append(
-                f"        {name}(y + {at}, {d}, {layer.n_out});\n"
-                if layer.activation.name in ROWS
-                else f"        for (i = 0; i < {layer.n_out}; i++) {d}[i] *= {name}(z[{at} + i], y[{at} + i]);\n"
-            )
-        x = "x" if index == 0 else f"y + {starts[index - 1]}"
-        bias = "NULL" if layer.bias is None else f"g + {layer.bias}"
-        dx = "NULL" if index == 0 else dx
-        backward.append(
-            f"        @backward(w + {layer.weight}, g + {layer.weight}, {bias}, {x}, {d}, {dx}, {layer.n_in}, "
-            f"{layer.n_out});\n"
-        )
-    return f"""/* One update by the n samples x (n, @INPUTS) with targets t (n, @OUTPUTS): the mean loss before it. */
-real @step(@learner *learner, const real *x, const real *t, size_t n, real rate) {{
-    const real *w = learner->parameters;
-    real *g = learner->gradients, *z = learner->sums, *y = learner->values;
-    real *d0 = learner->deltas, *d1 = learner->deltas + {width};
-    real loss = 0.0, scale = n ? 1.0 / (real)n : 0.0;
-    size_t s, i;
-    for (i = 0; i < @PARAMETERS; i++) g[i] = 0.0;
-    for (s = 0; s < n; s++, x += @INPUTS, t += @OUTPUTS) {{
-{"".join(forward)}{"".join(backward)}        (void)d1;
-    }}
-    if (n) {{
-        learner->steps++;
-        @update(learner, rate);
-    }}
-    return loss * scale;
-}}
-
-"""
-
-
-_BACKWARD = """/* Adds dw = dz x and db = dz of one sample; dx = dz w, where it is wanted. */
-static void @backward(const real *w, real *dw, real *db, const real *x, const real *dz, real *dx,
-                      size_t n_in, size_t n_out) {
-    size_t o, i;
-    if (dx != NULL)
-        for (i = 0; i < n_in; i++) dx[i] = 0.0;
-    for (o = 0; o < n_out; o++) {
-        if (db != NULL) db[o] += dz[o];
-        for (i = 0; i < n_in; i++) dw[o * n_in + i] += dz[o] * x[i];
-        if (dx != NULL)
-            for (i = 0; i < n_in; i++) dx[i] += dz[o] * w[o * n_in + i];
-    }
-}
-
-"""
 
 _TEST = """
 static int @test_train(void) {

@@ -1,17 +1,18 @@
-"""Networks from PyTorch and to it: weights to the bit, outputs to rounding; what has no counterpart is named."""
+"""Networks to PyTorch: weights to the bit, outputs to rounding."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import activations
-from ..activations import Activation
+from ..layers import AlphaDropout, BatchNorm, Dropout, Embedding, GaussianNoise, Layer, LayerNorm, RMSNorm
 from ..network import Network
-from .assemble import Part, activation_named, assemble, take_apart
+from . import torch_modules
+from .assemble import check_network
 
 Array = npt.NDArray[Any]
 
@@ -33,18 +34,27 @@ MODULES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "elu": ("ELU", {}, ("alpha",)),
     "selu": ("SELU", {}, ()),
     "celu": ("CELU", {}, ("alpha",)),
+    "exponential": ("Exponential", {}, ()),
     "softmax": ("Softmax", {"dim": -1}, ()),
     "log_softmax": ("LogSoftmax", {"dim": -1}, ()),
 }
-IGNORED = ("Identity", "Flatten", "Dropout")  # nothing in a prediction from rows
+# Arguments that make torch's the same function; a module that comes from elsewhere may have others.
+EXACT: dict[str, dict[str, Any]] = {
+    "softplus": {"threshold": 40.0}  # from there on it is x: 20, its default, would show in float64
+}
 
 
 def to_torch(network: Network) -> Any:
-    """A ``torch.nn.Sequential`` that computes the same, with copies of the weights.
+    """A ``torch.nn.Sequential`` that computes the same, in ``eval()`` and in ``train()``, with copies of the weights.
+
+    What torch.nn lacks (residual blocks, `Embedding` of columns, `Normalize`, `GaussianNoise`) are small modules of
+    `bpnative.io.torch_modules`; a frozen `BatchNorm` is one that keeps its statistics in training as well. Noise is
+    drawn by PyTorch, so the numbers differ. Batch norm's momentum means the same in both.
 
     Raises:
-        ImportError: PyTorch is not installed.
-        ValueError: A layer or activation has no counterpart in torch.nn; it is named.
+        ImportError: PyTorch is not installed, or too old for RMSNorm.
+        TypeError: It is no network.
+        ValueError: A layer or activation has no counterpart; it is named.
 
     Example:
         >>> import bpnative as bp
@@ -55,110 +65,107 @@ def to_torch(network: Network) -> Any:
           (2): Linear(in_features=3, out_features=1, bias=True)
         )
     """
-    parts = take_apart(network, "to_torch")
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError("to_torch needs PyTorch: pip install torch") from error
+    check_network(network, "to_torch", LAYERS, {*MODULES, "linear"})
+    torch = torch_modules.import_torch()
+    dtype = torch.float32 if network.dtype == np.float32 else torch.float64
+    return _sequential(torch, network.layers, dtype)
+
+
+def _sequential(torch: Any, layers: Sequence[Layer], dtype: Any) -> Any:
     modules: list[Any] = []
-    for index, part in enumerate(parts):
-        n_out, n_in = part.weight.shape
-        kind = torch.float32 if part.weight.dtype == np.float32 else torch.float64
-        linear = torch.nn.Linear(n_in, n_out, bias=part.bias is not None, dtype=kind)
+    for layer in layers:
+        modules.append(LAYERS[layer.specification.name](torch, layer, dtype))
+        if layer.specification.name == "dense":
+            modules.append(_activation(torch, layer))
+    return torch.nn.Sequential(*(module for module in modules if module is not None))
+
+
+def _activation(torch: Any, layer: Layer, dtype: Any = None) -> Any:
+    function = activations.get(layer.activation)
+    if function.name == "linear":
+        return torch.nn.Identity() if layer.specification.name == "activation" else None
+    module, fixed, settings = MODULES[function.name]
+    own = {setting: getattr(function, setting) for setting in settings}
+    room = torch_modules if module in torch_modules.NAMES else torch.nn
+    return getattr(room, module)(**fixed, **own, **EXACT.get(function.name, {}))
+
+
+def _copy(torch: Any, layer: Layer, module: Any, names: dict[str, str]) -> Any:
+    """The module with the layer's tensors and statistics, by their names in the module."""
+    state = {theirs: getattr(module, theirs) for theirs in names.values()}
+    for ours, theirs in names.items():
+        view = {**layer.tensors, **layer.statistics}[ours]
         with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(part.weight.copy()))
-            if part.bias is not None:
-                linear.bias.copy_(torch.from_numpy(part.bias.copy()))
-        linear.requires_grad_(part.trainable)
-        modules.append(linear)
-        name = part.activation.name
-        if name in MODULES:
-            module, fixed, settings = MODULES[name]
-            own = {setting: getattr(part.activation, setting) for setting in settings}
-            modules.append(getattr(torch.nn, module)(**fixed, **own))
-        elif name != "linear":
-            raise ValueError(f"torch.nn has no counterpart of the activation {part.activation!r} of layer {index}")
-    return torch.nn.Sequential(*modules)
+            state[theirs].copy_(torch.from_numpy(view.copy()))
+    return module.requires_grad_(layer.trainable)
 
 
-def from_torch(
-    source: Any, *, activation: str | Activation = "relu", output_activation: str | Activation = "linear"
-) -> Network:
-    """A network with the weights of a PyTorch module or state dict; float16 and bfloat16 widen to float32.
-
-    Args:
-        source: A ``torch.nn.Sequential`` of Linear layers and activations (nested ones, too), a Linear, or a state
-            dict, whose ``….weight`` and ``….bias`` are taken in their order.
-        activation: Of the hidden layers of a state dict, which doesn't tell.
-        output_activation: Of its last layer.
-
-    Raises:
-        TypeError: It is neither.
-        ValueError: A module or a tensor has no counterpart; it is named.
-
-    Example:
-        >>> state = {"0.weight": np.ones((3, 2), np.float32), "0.bias": np.zeros(3, np.float32)}
-        >>> from_torch(state, output_activation="tanh").predict([[0.0, 0.0]]).tolist()
-        [[0.0, 0.0, 0.0]]
-    """
-    if isinstance(source, Mapping):
-        hidden, last = activations.get(activation), activations.get(output_activation)
-        return assemble(_from_state(source, hidden, last), "the state dict")
-    if not hasattr(source, "named_children"):
-        raise TypeError(f"expected a torch.nn.Module or a state dict, got {source!r} ({type(source).__name__})")
-    parts: list[Part] = []
-    for name, module in _flat(source, "module"):
-        kind = type(module).__name__
-        if kind == "Linear":
-            bias = None if module.bias is None else _array(module.bias)
-            parts.append(Part(_array(module.weight), bias, activations.get("linear"), module.weight.requires_grad))
-        elif kind not in IGNORED:
-            found = _activation(module)
-            if found is None or not parts or parts[-1].activation.name != "linear":
-                where = "before the first Linear" if not parts else "here"
-                raise ValueError(
-                    f"from_torch knows Linear layers, each with an activation; {name} is {module}, {where}"
-                )
-            parts[-1] = parts[-1]._replace(activation=found)
-    return assemble(parts, "the module")
+def _dense(torch: Any, layer: Layer, dtype: Any) -> Any:
+    n_out, n_in = layer.weight.shape
+    module = torch.nn.Linear(n_in, n_out, bias=layer.bias is not None, dtype=dtype)
+    return _copy(torch, layer, module, {name: name for name in layer.tensors})
 
 
-def _flat(module: Any, name: str) -> list[tuple[str, Any]]:
-    if type(module).__name__ == "Sequential":
-        return [pair for key, child in module.named_children() for pair in _flat(child, f"{name}.{key}")]
-    return [(name, module)]
+def _batch_norm(torch: Any, layer: Layer, dtype: Any) -> Any:
+    made = layer.specification
+    assert isinstance(made, BatchNorm)
+    kind = torch.nn.BatchNorm1d if layer.trainable else torch_modules.FrozenBatchNorm1d
+    module = kind(layer.input_size, eps=made.epsilon, momentum=made.momentum, dtype=dtype)
+    names = {"weight": "weight", "bias": "bias", "running_mean": "running_mean", "running_variance": "running_var"}
+    return _copy(torch, layer, module if layer.trainable else module.eval(), names)
 
 
-def _activation(module: Any) -> Activation | None:
-    for name, (kind, fixed, settings) in MODULES.items():
-        if type(module).__name__ != kind:
-            continue
-        # The last axis of rows has the number 1, too.
-        same = all(getattr(module, key) in ((-1, 1) if key == "dim" else (value,)) for key, value in fixed.items())
-        if same:
-            return activation_named(name, **{setting: float(getattr(module, setting)) for setting in settings})
-    return None
+def _layer_norm(torch: Any, layer: Layer, dtype: Any) -> Any:
+    made = layer.specification
+    assert isinstance(made, LayerNorm)
+    name = "RMSNorm" if isinstance(made, RMSNorm) else "LayerNorm"
+    if not hasattr(torch.nn, name):
+        raise ImportError(f"to_torch of {name} needs PyTorch 2.4 or later, this is {torch.__version__}")
+    module = getattr(torch.nn, name)(layer.input_size, eps=made.epsilon, dtype=dtype)
+    return _copy(torch, layer, module, {name: name for name in layer.tensors})
 
 
-def _from_state(state: Mapping[str, Any], hidden: Activation, last: Activation) -> list[Part]:
-    left = {name: _array(value) for name, value in state.items()}
-    weights = [name for name, value in left.items() if name.rpartition(".")[2] == "weight" and value.ndim == 2]
-    parts = []
-    for name in weights:
-        weight, bias = left.pop(name), left.pop(name.removesuffix("weight") + "bias", None)
-        parts.append(Part(weight, bias, last if name == weights[-1] else hidden))
-    if left:
-        raise ValueError(f"from_torch knows the weights and biases of Linear layers; the state dict has {sorted(left)}")
-    return parts
+def _residual(torch: Any, layer: Layer, dtype: Any) -> Any:
+    count = len(layer.specification.children)
+    block = _sequential(torch, layer.layers[:count], dtype)
+    projection = _dense(torch, layer.layers[count], dtype) if len(layer.layers) > count else None
+    return torch_modules.Residual(block, projection, _activation(torch, layer))
 
 
-def _array(tensor: Any) -> Array:
-    if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu()
-        if str(tensor.dtype) in ("torch.float16", "torch.bfloat16"):
-            tensor = tensor.float()
-        tensor = tensor.numpy()
-    array = np.asarray(tensor)
-    if array.dtype.kind != "f":
-        raise ValueError(f"expected tensors of floating-point numbers, got dtype {array.dtype}")
-    return array
+def _normalize(torch: Any, layer: Layer, dtype: Any) -> Any:
+    module = torch_modules.Normalize(layer.input_size, dtype)
+    return _copy(torch, layer, module, {"mean": "mean", "scale": "scale"})
+
+
+def _embedding(torch: Any, layer: Layer, dtype: Any) -> Any:
+    made = layer.specification
+    assert isinstance(made, Embedding)
+    module = torch_modules.ColumnEmbedding(layer.input_size, made.codes, made.sizes, dtype)
+    with torch.no_grad():
+        for column in made.codes:
+            table = torch.from_numpy(layer.tensors[f"table_{column}"].copy())
+            module.tables[str(column)].weight.copy_(table)
+    return module.requires_grad_(layer.trainable)
+
+
+def _noise(torch: Any, layer: Layer, dtype: Any) -> Any:
+    made = layer.specification
+    if isinstance(made, GaussianNoise):
+        return torch_modules.GaussianNoise(made.stddev)
+    assert isinstance(made, Dropout)
+    return (torch.nn.AlphaDropout if isinstance(made, AlphaDropout) else torch.nn.Dropout)(made.rate)
+
+
+LAYERS: dict[str, Callable[[Any, Layer, Any], Any]] = {
+    "dense": _dense,
+    "activation": _activation,
+    "dropout": _noise,
+    "alpha_dropout": _noise,
+    "gaussian_noise": _noise,
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "rms_norm": _layer_norm,
+    "residual": _residual,
+    "normalize": _normalize,
+    "embedding": _embedding,
+}

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import activations
 from ..network import Network
-from .assemble import Part, assemble
+from .assemble import Part, assemble, dense
 
 ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu", "softmax": "softmax"}
 LINEAR = ("LinearRegression", "Ridge", "Lasso", "ElasticNet", "SGDRegressor")
@@ -49,7 +49,7 @@ def _of_mlp(estimator: Any, kind: str) -> list[Part]:
     for index, (weight, bias) in enumerate(zip(estimator.coefs_, estimator.intercepts_, strict=True)):
         last = index == len(estimator.coefs_) - 1
         name = ACTIVATIONS[estimator.out_activation_ if last else estimator.activation]
-        parts.append(Part(np.asarray(weight).T, np.asarray(bias), activations.get(name)))
+        parts.append(dense(np.asarray(weight).T, np.asarray(bias), activations.get(name)))
     return parts
 
 
@@ -67,4 +67,4 @@ def _of_linear(estimator: Any, kind: str) -> Part:
                 "this LogisticRegression was fitted one class against the rest, whose normalized probabilities no last "
                 "layer gives: fit it with another solver"
             )
-    return Part(weight, np.array(bias), activations.get(name))
+    return dense(weight, np.array(bias), activations.get(name))
