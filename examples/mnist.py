@@ -1,9 +1,9 @@
-"""MNIST to a wanted accuracy: how long from starting Python to 98 % of the test images right?
+"""MNIST in two epochs: how long from starting Python to more than 98 % of the test images right?
 
     python examples/mnist.py FOLDER
 
-FOLDER holds the four files of MNIST (train-images-idx3-ubyte and so on, gzipped or not). Stopping on the test images
-measures speed; to choose a model, hold out a part of the training images instead.
+FOLDER holds the four files of MNIST (train-images-idx3-ubyte and so on, gzipped or not). A learning rate that rises and
+falls once and targets smoothed by a tenth reach in two epochs what a constant rate needs ten for.
 """
 
 import time
@@ -27,8 +27,7 @@ def seconds_since_start():
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("folder", help="where MNIST's files are")
-parser.add_argument("--target", type=float, default=0.98, help="test accuracy to reach (default: 0.98)")
-parser.add_argument("--epochs", type=int, default=20, help="at most (default: 20)")
+parser.add_argument("--epochs", type=int, default=2, help="of the one cycle (default: 2)")
 parser.add_argument("--seed", type=int, default=0, help="of weights and sample order (default: 0)")
 parser.add_argument("--threads", type=int, default=0, help="default: all cores")
 options = parser.parse_args()
@@ -37,13 +36,15 @@ bp.set_num_threads(options.threads)
 (X, y), (X_test, y_test) = bp.datasets.load_mnist(options.folder)
 print(f"{len(X):,} + {len(X_test):,} images read, {seconds_since_start():.2f} s")
 
-net = bp.mlp([784, 256, 128, 10], activation="relu", seed=options.seed)
-trainer = bp.Trainer(net, loss="cross_entropy", optimizer=bp.Adam(learning_rate=1e-3), metrics=["accuracy"])
-for epoch in range(options.epochs):
-    loss = trainer.fit(X, y, batch_size=128, progress=False)["loss"][-1]
-    accuracy = trainer.evaluate(X_test, y_test)["accuracy"]
-    print(
-        f"epoch {epoch + 1:2}  loss {loss:.4f}  test accuracy {accuracy:.2%}  {seconds_since_start():.2f} s", flush=True
-    )
-    if accuracy >= options.target:
-        break
+BATCH_SIZE = 64
+steps = options.epochs * -(-len(X) // BATCH_SIZE)
+trainer = bp.Trainer(
+    bp.mlp([784, 256, 128, 10], activation="relu", seed=options.seed),
+    loss=bp.CrossEntropy(label_smoothing=0.1),
+    optimizer=bp.Adam(learning_rate=bp.schedules.OneCycle(4e-3, steps)),
+    metrics=["accuracy"],
+    seed=options.seed,
+)
+trainer.fit(X, y, epochs=options.epochs, batch_size=BATCH_SIZE, progress=False)
+accuracy = trainer.evaluate(X_test, y_test)["accuracy"]
+print(f"epochs: {options.epochs}  test accuracy {accuracy:.2%}  {seconds_since_start():.2f} s")

@@ -89,6 +89,6 @@ def test_example_of_mnist(tmp_path):
         ):
             head = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
             (tmp_path / f"{part}-{kind}-ubyte").write_bytes(head + array.tobytes())
-    output = run_example("mnist.py", tmp_path, "--epochs", "2", "--target", "1.1")
+    output = run_example("mnist.py", tmp_path, "--epochs", "1")
     assert "300 + 50 images read" in output
-    assert output.count("test accuracy") == 2
+    assert "epochs: 1  test accuracy" in output
