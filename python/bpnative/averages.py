@@ -13,7 +13,7 @@ import numpy.typing as npt
 from . import _bpnative
 from .layers import assign
 from .network import Network
-from .specification import Specification, check_count, check_number
+from .specification import Specification, check_count, check_number, specification
 
 if TYPE_CHECKING:
     from .losses_function import FunctionTrainer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["EMA", "SWA", "Average", "Averaged"]
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Average(Specification):
     """Base of the averages; they count steps over the whole life of a trainer."""
 
@@ -35,7 +35,7 @@ class Average(Specification):
         return 1
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class EMA(Average):
     """Exponential moving average of the weights: a ← w after the first step, then a ← a + (1 - decay)·(w - a).
 
@@ -62,7 +62,7 @@ class EMA(Average):
         object.__setattr__(self, "decay", check_number(self.decay, "decay of EMA", "[0, 1)"))
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class SWA(Average):
     """Stochastic weight averaging: the mean of the weights after steps start + every, start + 2·every and so on.
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from . import activations, initializers
 from .activations import Activation
 from .initializers import Initializer, InitializerLike
-from .specification import Specification
+from .specification import Specification, specification
 
 Settings: TypeAlias = "dict[str, float | int | bool | str | list[float]]"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class LayerSpecification(Specification):
     """Base of the layers, as specifications: frozen, with settings only. `Network.layers` holds what they make.
 

@@ -9,10 +9,10 @@ from . import activations, initializers
 from .activations import Activation
 from .initializers import InitializerLike
 from .layer_base import LayerSpecification, Settings, native_activation, plain_initializer
-from .specification import check_count, check_flag, check_number, shorten
+from .specification import check_count, check_flag, check_number, shorten, specification
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Dense(LayerSpecification):
     """A fully connected layer: y = f(x @ weight.T + bias).
 

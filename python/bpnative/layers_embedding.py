@@ -9,12 +9,12 @@ from typing import ClassVar
 from . import initializers
 from .initializers import InitializerLike
 from .layer_base import LayerSpecification, Settings, plain_initializer
-from .specification import check_count, check_flag
+from .specification import check_count, check_flag, specification
 
 MOST_CODES = 2**24
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Embedding(LayerSpecification):
     """Learned vectors for categories: each code of a column is replaced by its row of a table.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
 import numpy as np
@@ -10,14 +9,14 @@ import numpy.typing as npt
 
 from .initializers import InitializerLike, Shape
 from .layer_base import LayerSpecification, Settings
-from .specification import check_flag, check_number
+from .specification import check_flag, check_number, specification
 
 
 def _ones(shape: Shape, generator: np.random.Generator) -> npt.NDArray[np.float64]:
     return np.ones(shape)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class _Norm(LayerSpecification):
     """Base: a weight that starts at 1 and a bias that starts at 0, one number a feature."""
 
@@ -36,7 +35,7 @@ class _Norm(LayerSpecification):
         return _ones if tensor == "weight" else "zeros"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class BatchNorm(_Norm):
     """Batch normalization: y = (x - m) / √(v + epsilon) · weight + bias, by feature.
 
@@ -83,7 +82,7 @@ class BatchNorm(_Norm):
         return 1.0 if tensor == "running_variance" else 0.0
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class LayerNorm(_Norm):
     """Layer normalization: y = (x - m) / √(v + epsilon) · weight + bias, m and v over the features of each sample.
 
@@ -117,7 +116,7 @@ class LayerNorm(_Norm):
         return self.name, {"epsilon": self.epsilon}
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class RMSNorm(LayerNorm):
     """Root mean square normalization: y = x / √(mean(x²) + epsilon) · weight, over the features of each sample.
 

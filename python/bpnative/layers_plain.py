@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
 from . import activations
 from .layer_base import LayerSpecification, Settings, native_activation
-from .specification import check_number, shorten
+from .specification import check_number, shorten, specification
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Activation(LayerSpecification):
     """An activation as a layer of its own: y = f(x), for use after a normalization. Shapes: (n, k) to (n, k).
 
@@ -47,7 +46,7 @@ class Activation(LayerSpecification):
         return self.name, native_activation(self.function)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Dropout(LayerSpecification):
     """Dropout: while training, each value is 0 with probability `rate`, else x / (1 - rate); afterwards y = x.
 
@@ -84,7 +83,7 @@ class Dropout(LayerSpecification):
         return self.name, {"rate": self.rate}
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class AlphaDropout(Dropout):
     """Dropout for layers of selu: dropped values become selu's lower limit, and mean 0 and variance 1 stay.
 
@@ -107,7 +106,7 @@ class AlphaDropout(Dropout):
     name: ClassVar[str] = "alpha_dropout"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class GaussianNoise(LayerSpecification):
     """Noise added while training: y = x + stddev·n, n standard normal; afterwards y = x. Backward: dx = dy.
 
@@ -140,7 +139,7 @@ class GaussianNoise(LayerSpecification):
         return self.name, {"deviation": self.stddev}
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Normalize(LayerSpecification):
     """Scales raw inputs: y = (x - mean) / deviation, by column, so that features go in as they are.
 

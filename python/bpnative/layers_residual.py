@@ -9,10 +9,10 @@ from . import activations
 from .activations import Activation
 from .layer_base import LayerSpecification
 from .layers_dense import Dense
-from .specification import check_flag, shorten
+from .specification import check_flag, shorten, specification
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Residual(LayerSpecification):
     """A residual block: y = f(block(x) + skip(x)).
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import math
 import time
@@ -20,13 +19,13 @@ from .history import History
 from .optimizers import SGD, LearningRate, Optimizer
 from .samples import Samples, SampleSource
 from .schedules import Rates
-from .specification import Specification, check_count, check_number
+from .specification import Specification, check_count, check_number, specification
 
 if TYPE_CHECKING:
     from .trainer import Trainer
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class LBFGS(Specification):
     """Limited-memory BFGS, given as ``optimizer=``: each epoch is one iteration over the whole data.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from typing import ClassVar
 
 import numpy as np
 
-from .specification import Specification, check_number
+from .specification import Specification, check_number, specification
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Loss(Specification):
     """Base of the losses.
 

@@ -5,15 +5,14 @@ The notation is that of `bpnative.losses`: n samples, k outputs, y the target, z
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar
 
 from .losses_base import Loss, check_numbers, check_one_an_output
-from .specification import check_number
+from .specification import check_number, specification
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class CrossEntropy(Loss):
     """Cross-entropy of classes: lossᵢ = -Σⱼ uᵢⱼ·log softmax(zᵢ)ⱼ, by default with u = y.
 
@@ -71,7 +70,7 @@ class CrossEntropy(Loss):
         check_one_an_output(weights, n_outputs, "class_weight of CrossEntropy")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class BinaryCrossEntropy(Loss):
     """Cross-entropy of yes and no, on logits: lossᵢ = (1/k) Σⱼ (max(zᵢⱼ, 0) - zᵢⱼ·yᵢⱼ + log(1 + exp(-|zᵢⱼ|))).
 
@@ -124,7 +123,7 @@ class BinaryCrossEntropy(Loss):
             check_one_an_output(weights, n_outputs, "positive_weight of BinaryCrossEntropy")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Focal(Loss):
     """Binary cross-entropy that forgets what is right already: for rare positives among many easy negatives.
 
@@ -163,7 +162,7 @@ class Focal(Loss):
         return {"alpha": [-1.0 if self.alpha is None else self.alpha], "gamma": [self.gamma]}
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class CategoricalFocal(Loss):
     """Focal loss of classes: lossᵢ = -Σⱼ class_weightⱼ·yᵢⱼ·(1 - pᵢⱼ)^gamma·log pᵢⱼ with p = softmax(z).
 
@@ -213,7 +212,7 @@ class CategoricalFocal(Loss):
         check_one_an_output(weights, n_outputs, "class_weight of CategoricalFocal")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class KLDivergence(Loss):
     """How far the predicted distribution is from the target's: lossᵢ = Σⱼ yᵢⱼ·(log yᵢⱼ - log softmax(zᵢ)ⱼ).
 
@@ -237,7 +236,7 @@ class KLDivergence(Loss):
     refused: ClassVar[tuple[str, ...]] = ("sigmoid",)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Hinge(Loss):
     """The loss of support vector machines: lossᵢ = (1/k) Σⱼ max(0, 1 - yᵢⱼ·zᵢⱼ) for targets -1 and 1.
 
@@ -258,7 +257,7 @@ class Hinge(Loss):
     refused: ClassVar[tuple[str, ...]] = ("sigmoid", "softmax", "log_softmax")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class SquaredHinge(Loss):
     """The square of `Hinge`, which is smooth: lossᵢ = (1/k) Σⱼ max(0, 1 - yᵢⱼ·zᵢⱼ)² for targets -1 and 1.
 

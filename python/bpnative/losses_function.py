@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import math
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from . import _bpnative
 from .losses_base import Loss
+from .specification import specification
 
 if TYPE_CHECKING:
     from .network import Network
@@ -22,7 +22,7 @@ Array: TypeAlias = npt.NDArray[Any]
 LossFunction: TypeAlias = Callable[..., "tuple[float, npt.ArrayLike]"]
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class FunctionLoss(Loss):
     """A loss from a ``function(output, target) -> (loss, output_gradient)``; ``Trainer(loss=function)`` makes one.
 

@@ -5,19 +5,18 @@ The notation is that of `bpnative.losses`: n samples, k targets a sample, y the 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .losses_base import Loss, check_numbers
-from .specification import check_flag, check_number
+from .specification import check_flag, check_number, specification
 
 Array = npt.NDArray[Any]
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class MSE(Loss):
     """Mean squared error: lossᵢ = (1/k) Σⱼ (pᵢⱼ - yᵢⱼ)².
 
@@ -36,7 +35,7 @@ class MSE(Loss):
     targets: ClassVar[str] = "values"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class MAE(Loss):
     """Mean absolute error: lossᵢ = (1/k) Σⱼ |pᵢⱼ - yᵢⱼ|; its minimum is the median.
 
@@ -55,7 +54,7 @@ class MAE(Loss):
     targets: ClassVar[str] = "values"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Huber(Loss):
     """Squares near the target, straight lines far from it: outliers pull with a bounded force.
 
@@ -86,7 +85,7 @@ class Huber(Loss):
         return {"delta": [self.delta]}
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class LogCosh(Loss):
     """A smooth relative of `Huber`: lossᵢ = (1/k) Σⱼ log cosh(pᵢⱼ - yᵢⱼ).
 
@@ -106,7 +105,7 @@ class LogCosh(Loss):
     targets: ClassVar[str] = "values"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Quantile(Loss):
     """Pinball loss: its minimum is a quantile of the targets, so that several levels give an interval.
 
@@ -163,7 +162,7 @@ class Quantile(Loss):
         return list(range(nearest, n_outputs, len(levels)))
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Poisson(Loss):
     """Negative log-likelihood of counts: lossᵢ = (1/k) Σⱼ exp(pᵢⱼ) - yᵢⱼ·pᵢⱼ, the output the logarithm of the rate.
 
@@ -199,7 +198,7 @@ class Poisson(Loss):
         return {"log_input": [float(self.log_input)], "epsilon": [self.epsilon]}
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class GaussianNLL(Loss):
     """Negative log-likelihood of a normal distribution of which the network gives mean and variance.
 
@@ -268,7 +267,7 @@ class GaussianNLL(Loss):
         return output[:, :k], np.logaddexp(0.0, output[:, k:]) + self.epsilon
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Cosine(Loss):
     """One minus the cosine of the angle between output and target: lossᵢ = 1 - pᵢ·yᵢ / (|pᵢ|·|yᵢ|).
 

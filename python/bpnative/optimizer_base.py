@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .schedules import Schedule
-from .specification import Specification, check_flag, check_number
+from .specification import Specification, check_flag, check_number, specification
 
 LearningRate: TypeAlias = float | Callable[[int], float]
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Optimizer(Specification):
     """Base of the optimizers: each has a `learning_rate`, and settings of its own."""
 

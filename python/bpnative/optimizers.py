@@ -8,13 +8,13 @@ step, which an adaptive step size does not rescale. Layers can have settings of 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
 from .names import lookup
 from .optimizer_base import LearningRate, Optimizer
 from .optimizers_adam import Adam, Adamax, AdamW, AMSGrad, NAdam, RAdam
 from .optimizers_adaptive import Adadelta, Adagrad, Lion, RMSprop, Rprop
+from .specification import specification
 
 __all__ = [
     "OPTIMIZERS",
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum and Nesterov's form of it.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
 from .optimizer_base import LearningRate, Optimizer
+from .specification import specification
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class _TwoMoments(Optimizer):
     """Checks of what the family shares."""
 
@@ -26,7 +26,7 @@ class _TwoMoments(Optimizer):
         self._check("weight_decay", "[0, inf)")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Adam(_TwoMoments):
     """Adaptive moment estimation, t counting updates from 1.
 
@@ -67,7 +67,7 @@ class Adam(_TwoMoments):
         return numbers | {"decoupled_weight_decay": float(isinstance(self, AdamW))} if self.amsgrad else numbers
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class AdamW(Adam):
     """Adam with decoupled weight decay: w ← w - learning_rate·weight_decay·w, then Adam's step.
 
@@ -93,7 +93,7 @@ class AdamW(Adam):
     name: ClassVar[str] = "adamw"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class AMSGrad(_TwoMoments):
     """Adam with a denominator that never shrinks; the same as ``Adam(amsgrad=True)``.
 
@@ -123,7 +123,7 @@ class AMSGrad(_TwoMoments):
         self._check_flag("decoupled_weight_decay")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class NAdam(_TwoMoments):
     """Adam with Nesterov's momentum, whose weight μ grows from β₁/2 towards β₁.
 
@@ -157,7 +157,7 @@ class NAdam(_TwoMoments):
         self._check_flag("decoupled_weight_decay")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class RAdam(_TwoMoments):
     """Rectified Adam: the first steps, while v is known too badly, go by momentum alone.
 
@@ -189,7 +189,7 @@ class RAdam(_TwoMoments):
         self._check_flag("decoupled_weight_decay")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Adamax(_TwoMoments):
     """Adam with the largest recent gradient in place of the root of the mean square.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
 from .optimizer_base import LearningRate, Optimizer
+from .specification import specification
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class RMSprop(Optimizer):
     """The gradient divided by the root of a running mean of its square.
 
@@ -48,7 +48,7 @@ class RMSprop(Optimizer):
         self._check_flag("centered")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Adagrad(Optimizer):
     """The gradient divided by the root of the sum of all its squares so far, t counting updates from 1.
 
@@ -84,7 +84,7 @@ class Adagrad(Optimizer):
         self._check("epsilon", "(0, inf)")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Adadelta(Optimizer):
     """Steps in units of the steps made so far, so that no learning rate is needed.
 
@@ -116,7 +116,7 @@ class Adadelta(Optimizer):
         self._check("weight_decay", "[0, inf)")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Lion(Optimizer):
     """The sign of an interpolated momentum: every weight moves by the learning rate, with one state only.
 
@@ -150,7 +150,7 @@ class Lion(Optimizer):
         self._check("weight_decay", "[0, inf)")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Rprop(Optimizer):
     """Resilient backpropagation, for full batches: only the sign of the gradient counts.
 

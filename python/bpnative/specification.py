@@ -6,12 +6,42 @@ import dataclasses
 import math
 import numbers
 import operator
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 S = TypeVar("S", bound="Specification")
 
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+else:
 
-@dataclasses.dataclass(frozen=True, repr=False)
+    def dataclass_transform(**_):
+        """What type checkers read; here it does nothing."""
+        return lambda decorator: decorator
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+def specification(kind: type[S]) -> type[S]:
+    """The decorator of every specification: a frozen dataclass, with the methods of `Specification`.
+
+    ``dataclass(frozen=True)`` would write and compile four methods more for each class: with a hundred classes, half of
+    the time that importing the package takes.
+
+    Example:
+        >>> @specification
+        ... class Bell(Specification):
+        ...     name = "bell"
+        ...     width: float = 1.0
+        >>> Bell(2.0), Bell() == Bell(1.0), hash(Bell()) == hash(Bell(1.0))
+        (Bell(width=2.0), True, True)
+        >>> Bell().width = 3.0
+        Traceback (most recent call last):
+            ...
+        dataclasses.FrozenInstanceError: cannot assign to field 'width' of Bell: make another with dataclasses.replace
+    """
+    return dataclasses.dataclass(eq=False, repr=False)(kind)
+
+
+@specification
 class Specification:
     """A frozen description of a layer, activation, loss, optimizer or initializer; it holds settings only.
 
@@ -20,6 +50,30 @@ class Specification:
     """
 
     name: ClassVar[str]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in vars(self) or name not in self.__dataclass_fields__:  # each is set once, by the constructor
+            self._refuse("assign to", name)
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._refuse("delete", name)
+
+    def _refuse(self, what: str, name: str) -> NoReturn:
+        raise dataclasses.FrozenInstanceError(
+            f"cannot {what} field {name!r} of {type(self).__name__}: make another with dataclasses.replace"
+        )
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
 
     def __repr__(self) -> str:
         parts = []

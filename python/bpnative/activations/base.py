@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from ..specification import Specification
+from ..specification import Specification, specification
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Activation(Specification):
     """Base of the activations. `parameter` is the one number that the native kernel takes, 0 where there is none.
 

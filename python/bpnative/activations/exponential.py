@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from ..specification import check_number
+from ..specification import check_number, specification
 from .base import Activation
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class ELU(Activation):
     """Exponential linear unit: f(z) = z for z > 0, else α·(exp(z) - 1); f'(z) = 1 for z > 0, else f(z) + α.
 
@@ -38,7 +37,7 @@ class ELU(Activation):
         return self.alpha
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class SELU(Activation):
     """Scaled exponential linear unit: f(z) = λ·z for z > 0, else λ·α·(exp(z) - 1); f'(z) = λ, else f(z) + λ·α.
 
@@ -57,7 +56,7 @@ class SELU(Activation):
     default_initializer: ClassVar[str] = "lecun_normal"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class CELU(Activation):
     """Continuously differentiable exponential linear unit: f(z) = z for z > 0, else α·(exp(z/α) - 1).
 
@@ -86,7 +85,7 @@ class CELU(Activation):
         return self.alpha
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Exponential(Activation):
     """Exponential function: f(z) = exp(z), f'(z) = f(z).
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from ..specification import check_number
+from ..specification import check_number, specification
 from .base import Activation
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Linear(Activation):
     """No activation: f(z) = z, f'(z) = 1.
 
@@ -22,7 +21,7 @@ class Linear(Activation):
     name: ClassVar[str] = "linear"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class ReLU(Activation):
     """Rectified linear unit: f(z) = max(z, 0); f'(z) = 1 for z > 0, else 0, also at z = 0.
 
@@ -38,7 +37,7 @@ class ReLU(Activation):
     default_initializer: ClassVar[str] = "he_uniform"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class LeakyReLU(Activation):
     """Leaky rectified linear unit: f(z) = z for z > 0, else a·z; f'(z) = 1 for z > 0, else a.
 
@@ -67,7 +66,7 @@ class LeakyReLU(Activation):
         return self.negative_slope
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class ReLU6(Activation):
     """Rectified linear unit with a ceiling: f(z) = min(max(z, 0), 6); f'(z) = 1 for 0 < z < 6, else 0.
 
@@ -83,7 +82,7 @@ class ReLU6(Activation):
     default_initializer: ClassVar[str] = "he_uniform"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class HardTanh(Activation):
     """Tanh in three straight pieces: f(z) = min(max(z, -1), 1); f'(z) = 1 for -1 < z < 1, else 0.
 
@@ -98,7 +97,7 @@ class HardTanh(Activation):
     name: ClassVar[str] = "hard_tanh"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class HardSigmoid(Activation):
     """Sigmoid in three straight pieces: f(z) = min(max(z + 3, 0), 6) / 6; f'(z) = 1/6 for -3 < z < 3, else 0.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
+from ..specification import specification
 from .base import Activation
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Softmax(Activation):
     """Probabilities from each row of logits: f(z)ᵢ = exp(zᵢ - max z) / Σⱼ exp(zⱼ - max z), ∂fᵢ/∂zⱼ = fᵢ·(δᵢⱼ - fⱼ).
 
@@ -25,7 +25,7 @@ class Softmax(Activation):
     mixes_outputs: ClassVar[bool] = True
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class LogSoftmax(Activation):
     """Logarithms of softmax: f(z)ᵢ = zᵢ - log Σⱼ exp(zⱼ), ∂fᵢ/∂zⱼ = δᵢⱼ - exp(fⱼ).
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
-from ..specification import check_number
+from ..specification import check_number, specification
 from .base import Activation
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Tanh(Activation):
     """Hyperbolic tangent: f(z) = tanh(z), f'(z) = 1 - f(z)².
 
@@ -24,7 +23,7 @@ class Tanh(Activation):
     name: ClassVar[str] = "tanh"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Sigmoid(Activation):
     """Logistic function: f(z) = 1 / (1 + exp(-z)), f'(z) = f(z)·(1 - f(z)).
 
@@ -40,7 +39,7 @@ class Sigmoid(Activation):
     name: ClassVar[str] = "sigmoid"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Softsign(Activation):
     """A slow tanh: f(z) = z / (1 + abs(z)), f'(z) = 1 / (1 + abs(z))².
 
@@ -56,7 +55,7 @@ class Softsign(Activation):
     name: ClassVar[str] = "softsign"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Softplus(Activation):
     """A smooth relu, positive everywhere: f(z) = log(1 + exp(β·z)) / β, f'(z) = sigmoid(β·z).
 
@@ -85,7 +84,7 @@ class Softplus(Activation):
         return self.beta
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class GELU(Activation):
     """Gaussian error linear unit, the exact form: f(z) = z·Φ(z), f'(z) = Φ(z) + z·φ(z).
 
@@ -103,7 +102,7 @@ class GELU(Activation):
     default_initializer: ClassVar[str] = "he_uniform"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class GELUTanh(Activation):
     """Gaussian error linear unit, the approximation by tanh: f(z) = ½·z·(1 + tanh(u)), u = √(2/π)·(z + 0.044715·z³).
 
@@ -121,7 +120,7 @@ class GELUTanh(Activation):
     default_initializer: ClassVar[str] = "he_uniform"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class SiLU(Activation):
     """Sigmoid linear unit, also called swish: f(z) = z·σ(z), f'(z) = σ(z) + z·σ(z)·(1 - σ(z)), σ the sigmoid.
 
@@ -139,7 +138,7 @@ class SiLU(Activation):
     default_initializer: ClassVar[str] = "he_uniform"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Mish(Activation):
     """Self-regularized smooth unit: f(z) = z·tanh(s), s = log(1 + exp(z)), f'(z) = tanh(s) + z·σ(z)·(1 - tanh²(s)).
 

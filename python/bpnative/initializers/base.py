@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import TypeAlias
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from .. import activations
 from ..activations import Activation
-from ..specification import Specification, check_number
+from ..specification import Specification, check_number, specification
 
 Shape: TypeAlias = tuple[int, ...]
 Values: TypeAlias = npt.NDArray[np.float64]
@@ -26,7 +25,7 @@ CUT_DEVIATION = 0.8796256610342398
 GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Initializer(Specification):
     """Base of the initializers: call one with a shape and a generator to draw a float64 array."""
 

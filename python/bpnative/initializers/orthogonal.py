@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
 import numpy as np
 
+from ..specification import specification
 from .base import Gain, Initializer, Shape, Values, gain
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Orthogonal(Initializer):
     """gain times a random matrix with orthonormal rows (or columns, where n_out > n_in): keeps lengths exactly.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ..specification import specification
 from .base import Initializer, Shape, Values, cut_normal
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Zeros(Initializer):
     """All zeros: the default for biases; weights of a hidden layer that all start at zero learn nothing.
 
@@ -26,7 +26,7 @@ class Zeros(Initializer):
         return np.zeros(shape)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Constant(Initializer):
     """The same value everywhere: for biases, such as the logarithm of the odds of a rare class.
 
@@ -51,7 +51,7 @@ class Constant(Initializer):
         return np.full(shape, self.value)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Normal(Initializer):
     """Normal with this standard deviation and mean, whatever the size of the layer.
 
@@ -79,7 +79,7 @@ class Normal(Initializer):
         return generator.normal(self.mean, self.standard_deviation, shape)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class TruncatedNormal(Initializer):
     """Normal, cut at ±2 deviations of the uncut bell; the values that are drawn have exactly this standard deviation.
 
@@ -112,7 +112,7 @@ class TruncatedNormal(Initializer):
         return self.mean + cut_normal(shape, generator, self.standard_deviation)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Uniform(Initializer):
     """Uniform in [low, high), whatever the size of the layer.
 
@@ -141,7 +141,7 @@ class Uniform(Initializer):
         return generator.uniform(self.low, self.high, shape)
 
 
-@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+@specification
 class FromArray(Initializer):
     """The values of an array of the tensor's shape, copied when the specification is made.
 

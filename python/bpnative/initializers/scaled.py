@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import ClassVar
 
 import numpy as np
 
-from ..specification import check_flag
+from ..specification import check_flag, specification
 from .base import Gain, Initializer, Shape, Values, cut_normal, fans, gain
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class _Scaled(Initializer):
     """Random values of zero mean and variance scale · gain² / fan, normal or uniform."""
 
@@ -38,7 +37,7 @@ class _Scaled(Initializer):
         return cut_normal(shape, generator, deviation) if truncated else generator.normal(0.0, deviation, shape)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class HeNormal(_Scaled):
     """Normal with standard deviation √(2 / fan_in): keeps the variance of activations through layers of relu.
 
@@ -57,7 +56,7 @@ class HeNormal(_Scaled):
     scale, fan = 2.0, "in"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class HeUniform(_Scaled):
     """Uniform in ±√(6 / fan_in), the same variance as `HeNormal`: the default for layers with relu and its family.
 
@@ -72,7 +71,7 @@ class HeUniform(_Scaled):
     scale, fan = 2.0, "in"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class GlorotNormal(_Scaled):
     """Normal with standard deviation gain · √(2 / (fan_in + fan_out)).
 
@@ -93,7 +92,7 @@ class GlorotNormal(_Scaled):
     scale, fan = 1.0, "average"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class GlorotUniform(_Scaled):
     """Uniform in ± gain · √(6 / (fan_in + fan_out)): the default for linear, tanh, sigmoid and softmax.
 
@@ -113,7 +112,7 @@ class GlorotUniform(_Scaled):
     scale, fan = 1.0, "average"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class LecunNormal(_Scaled):
     """Normal with standard deviation gain · √(1 / fan_in): `HeNormal` for the gain of relu.
 
@@ -134,7 +133,7 @@ class LecunNormal(_Scaled):
     scale, fan = 1.0, "in"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class LecunUniform(_Scaled):
     """Uniform in ± gain · √(3 / fan_in), the same variance as `LecunNormal`.
 

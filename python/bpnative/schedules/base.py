@@ -6,7 +6,6 @@ the same seed must give the same weights on each of them.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeAlias
@@ -14,19 +13,19 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..specification import Specification, check_count, check_number
+from ..specification import Specification, check_count, check_number, specification
 
 Values: TypeAlias = npt.NDArray[np.float64]
 State: TypeAlias = dict[str, float]
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Schedule(Specification):
     """Base of the schedules. A class of one's own defines ``at(steps, state)``, and is made a frozen dataclass.
 
     Example:
         >>> import dataclasses
-        >>> @dataclasses.dataclass(frozen=True, repr=False)
+        >>> @specification
         ... class Sawtooth(Schedule):
         ...     learning_rate: float
         ...     def at(self, steps, state):

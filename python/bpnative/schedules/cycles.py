@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from ..specification import check_flag, check_number
+from ..specification import check_flag, check_number, specification
 from .base import Schedule, State, Values, one_by_one
 from .decays import Constant
 
@@ -54,7 +53,7 @@ def half_cosine(part: Values) -> Values:
     return (1.0 + one_by_one(math.cos, math.pi * part)) / 2.0
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Cosine(Schedule):
     """rate(t) = minimum + (learning_rate - minimum) · (1 + cos(π · min(t, steps) / steps)) / 2.
 
@@ -89,7 +88,7 @@ class Cosine(Schedule):
         return self.minimum + (self.learning_rate - self.minimum) * half_cosine(part)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class CosineRestarts(Schedule):
     """Cosines one after another, each from `learning_rate` down to `minimum`, each `multiplier` times as long.
 
@@ -137,7 +136,7 @@ class CosineRestarts(Schedule):
         return self.minimum + (self.learning_rate - self.minimum) * half_cosine(part)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class OneCycle(Schedule):
     """One rise to a high rate and one long fall, while the momentum falls and rises.
 
@@ -224,7 +223,7 @@ class OneCycle(Schedule):
         return np.asarray(goal + (start - goal) * left, np.float64)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Warmup(Schedule):
     """A straight line up to the first rate of another schedule, which begins after it.
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 
-from ..specification import check_count
+from ..specification import check_count, specification
 from .base import Schedule, Values, one_by_one, powers
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Constant(Schedule):
     """rate(t) = learning_rate: the same as the plain number; for a warm-up before it.
 
@@ -34,7 +33,7 @@ class Constant(Schedule):
         return np.full(len(steps), self.learning_rate)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Step(Schedule):
     """rate(t) = learning_rate · factor^⌊t / every⌋: one stair down every so many steps.
 
@@ -65,7 +64,7 @@ class Step(Schedule):
         return self.learning_rate * powers(self.factor, np.floor(steps / self.every))
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class MultiStep(Schedule):
     """rate(t) = learning_rate · factor^n, n the number of milestones m ≤ t.
 
@@ -104,7 +103,7 @@ class MultiStep(Schedule):
         return self.learning_rate * powers(self.factor, passed.astype(np.float64))
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Exponential(Schedule):
     """rate(t) = learning_rate · factor^t.
 
@@ -132,7 +131,7 @@ class Exponential(Schedule):
         return self.learning_rate * powers(self.factor, steps)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Polynomial(Schedule):
     """rate(t) = minimum + (learning_rate - minimum) · (1 - min(t, steps) / steps)^power; a straight line for power 1.
 
@@ -167,7 +166,7 @@ class Polynomial(Schedule):
         return self.minimum + (self.learning_rate - self.minimum) * left
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class InverseScaling(Schedule):
     """rate(t) = learning_rate / (per_step · t + 1)^power, scikit-learn's ``learning_rate="invscaling"``.
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..specification import check_count
+from ..specification import check_count, specification
 from .base import Schedule, State, Values
 from .cycles import as_schedule, rates_of
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class PerEpoch(Schedule):
     """Another schedule that counts epochs instead of steps: rate = s(epoch), the same in all steps of an epoch.
 
@@ -64,7 +63,7 @@ class PerEpoch(Schedule):
         return {"epoch": state["epoch"] + 1}
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Adaptive(Schedule):
     """The rate is divided whenever the training loss fails to fall: scikit-learn's ``learning_rate="adaptive"``.
 
@@ -126,7 +125,7 @@ class Adaptive(Schedule):
         return {"learning_rate": rate, "best": min(best, loss), "failures": failures, "stop": stop}
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class ReduceOnPlateau(Schedule):
     """The rate is lowered when a number has not become better for some epochs.
 

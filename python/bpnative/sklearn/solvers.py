@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..optimizers import SGD, Adam, LearningRate, Optimizer
+from ..specification import specification
 from ..trainer import Trainer
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class SklearnAdam(Adam):
     """Adam with epsilon where scikit-learn has it: w ← w - rateₜ·m / (√v + epsilon).
 
