@@ -3,6 +3,8 @@
 The file is a trainer's file (`Trainer.load` and `bpnative.load` read it) that also holds where the run stands: the
 epoch, the losses of its steps so far, the state of its metrics and callbacks, and the settings that make the run what
 it is. The order of an epoch's samples is drawn again, from the generator as it was before.
+
+A write is a copy, made between two native calls, and the file itself, written by a thread while training goes on.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
 import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +23,7 @@ from . import trainer_files
 from .callbacks import Callback
 from .io import model, safetensors
 from .io.atomic import PathLike
+from .io.background import BackgroundWriter
 from .io.description import build, completed, describe
 from .io.values import pack, unpack
 from .metrics import Metric
@@ -30,13 +34,17 @@ if TYPE_CHECKING:
     from .epoch import Position
     from .trainer import Trainer
 
+# The ends of epochs are written as long as the copies take no more than this share of the run, and the thread this.
+SHARE, SHARE_OF_THREAD = 0.01, 0.1
+
 
 class Keeper:
     """Keeps the checkpoint of one `fit`: reads it if it is there, and writes it while the run goes.
 
     Args:
         path: The file.
-        seconds: The most seconds between two writes; an epoch's end is always written.
+        seconds: The most seconds between two writes. An epoch's end is written as well, but where writing would take
+            more than a tenth of the time; the end of the run always is.
         trainer: The trainer, as it is before the run.
         samples: The data.
         validation: The data to validate with, or None.
@@ -75,7 +83,20 @@ class Keeper:
         self._partial: dict[str, Any] | None = None
         if os.path.exists(self._path):
             self._read = self._check()
-        self._written = time.monotonic()
+        self._writer = BackgroundWriter(self._path)
+        self._written, self._copying = time.monotonic(), 0.0
+
+    def __enter__(self) -> Keeper:
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        """However the run ends, its last file is whole; an error of writing must not hide another."""
+        try:
+            self._writer.wait()
+        except Exception as error:
+            if kind is None:
+                raise
+            warnings.warn(f"checkpoint {self._path!r} could not be written: {error}", RuntimeWarning, stacklevel=2)
 
     def start(self) -> int:
         """Set the trainer and the callbacks to what the file holds; the epoch to go on with, from 0.
@@ -141,10 +162,16 @@ class Keeper:
             self._write(position.epoch, partial, tensors)
 
     def end_epoch(self, epoch: int) -> None:
-        """After an epoch, its validation and its callbacks: write."""
-        self._write(epoch + 1, None, {})
+        """After an epoch, its validation and its callbacks: write, but for some of many short epochs."""
+        last = epoch + 1 == self._trainer.history.params["epochs"] or self._trainer.stop_training
+        since = time.monotonic() - self._written
+        pause = max(self._copying / SHARE, self._writer.seconds / SHARE_OF_THREAD)
+        if last or since >= min(pause, self._seconds):
+            self._write(epoch + 1, None, {})
 
     def _write(self, epoch: int, partial: dict[str, Any] | None, tensors: dict[str, Any]) -> None:
+        self._writer.wait()
+        self._written, start = time.monotonic(), time.perf_counter()
         own, description = trainer_files.pack_trainer(self._trainer)
         tensors = {**own, **tensors}
         run = {
@@ -158,8 +185,9 @@ class Keeper:
             ],
         }
         text = model.to_json({**description, "run": run})
-        safetensors.write(self._path, tensors, {model.METADATA_KEY: text})
-        self._written = time.monotonic()
+        copies = {name: array if array.flags.owndata else array.copy() for name, array in tensors.items()}
+        self._writer.write(copies, {model.METADATA_KEY: text})
+        self._copying = time.perf_counter() - start
 
     def _check(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The tensors and the description of the file, when they are of this run."""

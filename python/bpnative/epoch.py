@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -70,7 +71,7 @@ def run_epochs(
         3
     """
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": generator is not None}
-    with running(trainer, samples, validation, settings, callbacks):
+    with running(trainer, samples, validation, settings, callbacks), keeper or contextlib.nullcontext():
         for epoch in range(keeper.start() if keeper else 0, epochs):
             if trainer.stop_training:
                 break

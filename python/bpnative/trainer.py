@@ -184,7 +184,9 @@ class Trainer(TrainerFiles, Insight):
             checkpoint: A file that the run is written to, and goes on from where it is there, in the middle of an epoch
                 too: whatever killed the run, it ends with the same bits as one never stopped. More epochs than before
                 go on; any other setting must be as in the file.
-            checkpoint_every: The most seconds between two writes; each epoch's end is written as well.
+            checkpoint_every: The most seconds between two writes; 0 writes after each native call. The end of each
+                epoch is written as well, but of epochs so short that writing would take more than a tenth of the time
+                only some; the end of the run always is. Training goes on while a thread writes.
 
         Returns:
             The history: a dict of lists, a number an epoch.
