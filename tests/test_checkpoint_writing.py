@@ -118,9 +118,10 @@ print(json.dumps([returned, history.epochs, history.interrupted, len(history["lo
     print(f"Ctrl-C returned after {(returned - pressed) * 1e3:.0f} ms")
     assert returned - pressed < 2  # 0.2 on a machine that does nothing else
     assert interrupted
-    assert epochs == list(range(losses))
+    assert epochs == list(range(len(epochs)))
+    assert len(epochs) - losses in (0, 1)  # Ctrl-C may fall anywhere in Python
     with open(tmp_path / "run.csv", newline="") as file:
-        assert [int(row["epoch"]) for row in csv.DictReader(file)] == epochs
+        assert [int(row["epoch"]) for row in csv.DictReader(file)] in (epochs, epochs[:-1])
     kept = bp.Trainer.load(tmp_path / "run.safetensors").history
     assert 0 < len(kept.epochs) <= losses
     assert sorted(path.name for path in tmp_path.glob(".*")) == [], "a temporary file was left behind"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import trainer_files
+from .batches import Batches
 from .callbacks import Callback
 from .io import model, safetensors
 from .io.atomic import PathLike
@@ -31,6 +32,7 @@ from .samples import SampleSource
 from .specification import check_count
 
 if TYPE_CHECKING:
+    from .batches import BatchPosition
     from .epoch import Position
     from .trainer import Trainer
 
@@ -70,7 +72,7 @@ class Keeper:
         path: PathLike,
         seconds: float,
         trainer: Trainer,
-        samples: SampleSource,
+        samples: SampleSource | Batches,
         validation: SampleSource | None,
         batch_size: int,
         shuffle: bool,
@@ -79,6 +81,7 @@ class Keeper:
         self._path, self._seconds, self._trainer = os.fspath(path), seconds, trainer
         self._kept = [callback for callback in callbacks if type(callback).state is not Callback.state]
         self._settings = _settings(trainer, samples, validation, batch_size, shuffle)
+        self._batches = samples if isinstance(samples, Batches) else None
         self._read: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._partial: dict[str, Any] | None = None
         if os.path.exists(self._path):
@@ -121,23 +124,17 @@ class Keeper:
         self._partial = run["partial"] and {**run["partial"], "tensors": tensors}
         self._read = None  # its tensors are as large as the network
         epoch: int = run["epoch"]
+        if self._batches is not None and epoch:
+            self._batches.n = trainer.history.params["samples"]
         return epoch
 
-    def begin_epoch(self, position: Position) -> None:
+    def begin_epoch(self, position: Position | BatchPosition) -> None:
         """Move an epoch that has just begun to where the file's run stood in it."""
         partial, self._partial = self._partial, None
         if partial is None:
             return
-        generator, tensors = position.generator, partial["tensors"]
-        if generator is not None:
-            now: Any = position.generator_state  # the file's, as of the moment it was written
-            position.generator_state = unpack(partial["generator"], tensors)
-            generator.bit_generator.state = unpack(partial["generator"], tensors)
-            position.order = position.samples.order(generator)
-            generator.bit_generator.state = now
-        losses = tensors["epoch.losses"]
-        position.losses[: len(losses)] = losses
-        position.step, position.done = len(losses), partial["done"]
+        tensors = partial["tensors"]
+        position.restore(partial, tensors)
         for metric, state in zip(position.meter.metrics, partial["metrics"], strict=True):
             gathered = unpack(state, tensors)
             methods = [name for name in gathered if callable(getattr(metric, name, None))]
@@ -145,15 +142,14 @@ class Keeper:
                 raise ValueError(f"checkpoint {self._path!r} is damaged: it would replace {methods} of {metric!r}")
             vars(metric).update(gathered)
 
-    def end_run(self, position: Position) -> None:
+    def end_run(self, position: Position | BatchPosition) -> None:
         """Between two native calls: write, if it is time."""
         due = time.monotonic() - self._written >= self._seconds
         # A run that is to stop is at the end of its epoch, which is written with what comes after it.
-        if due and position.done < len(position.order) and not self._trainer.stop_training:
-            tensors = {"epoch.losses": position.losses[: position.step]}
+        if due and not position.ended and not self._trainer.stop_training:
+            tensors: dict[str, Any] = {}
             partial = {
-                "done": position.done,
-                "generator": pack(position.generator_state, "epoch.generator", tensors),
+                **position.pack(tensors),
                 "metrics": [
                     pack(_gathered(metric, original), f"epoch.metrics.{original.name}", tensors)
                     for metric, original in zip(position.meter.metrics, self._trainer.metrics, strict=True)
@@ -223,15 +219,12 @@ class Keeper:
             if type(run["stop_training"]) is not bool or len(layers) != len(self._trainer.network.layers):
                 raise ValueError("stop_training or layers")
             if partial is not None:
-                steps, batch = tensors["epoch.losses"].size, self._settings["batch_size"] * self._trainer.accumulate
-                float64 = tensors["epoch.losses"].dtype == np.float64 and tensors["epoch.losses"].ndim == 1
-                if not float64 or partial["done"] != steps * batch:
+                losses, metrics = tensors["epoch.losses"], partial["metrics"]
+                if not _is_stand(losses, partial["done"], tensors.get("epoch.sizes"), self._settings, self._trainer):
                     raise ValueError("losses of the epoch so far")
-                if partial["done"] >= self._settings["samples"] or len(partial["metrics"]) != len(
-                    self._trainer.metrics
-                ):
+                if len(metrics) != len(self._trainer.metrics):
                     raise ValueError("its metrics")
-                for state in [partial["generator"], *partial["metrics"]]:
+                for state in [partial["generator"], *metrics]:
                     unpack(state, tensors)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"checkpoint {self._path!r} is damaged: {error}; remove it to begin anew") from None
@@ -243,10 +236,22 @@ def _gathered(metric: Metric, original: Metric) -> dict[str, Any]:
     return {name: value for name, value in vars(metric).items() if name not in shared or shared[name] is not value}
 
 
+def _is_stand(losses: Any, done: Any, sizes: Any, settings: dict[str, Any], trainer: Trainer) -> bool:
+    """Whether so many samples done go with the losses of an epoch, and with the sizes of its batches."""
+    if losses.dtype != np.float64 or losses.ndim != 1:
+        return False
+    if settings["data"] != "batches":
+        steps = losses.size * settings["batch_size"] * trainer.accumulate
+        return bool(done == steps and done < settings["samples"])
+    whole = sizes is not None and sizes.dtype == np.int64 and sizes.shape == losses.shape and (sizes > 0).all()
+    return bool(whole and len(sizes) and done == sizes.sum())
+
+
 def _settings(
-    trainer: Trainer, samples: SampleSource, validation: SampleSource | None, batch_size: int, shuffle: bool
+    trainer: Trainer, samples: SampleSource | Batches, validation: SampleSource | None, batch_size: int, shuffle: bool
 ) -> dict[str, Any]:
     """All that makes two runs the same run, but for the number of epochs."""
+    own = isinstance(samples, Batches)  # whose size and order are the source's
     architecture = model.architecture(trainer.network)
     return {
         **{name: architecture[name] for name in ("input_size", "dtype", "seed")},
@@ -255,10 +260,10 @@ def _settings(
         "optimizer": describe(trainer.optimizer, "the optimizer", function=True),
         "metrics": [trainer_files.describe_metric(metric) for metric in trainer.metrics],
         "samples": samples.n,
-        "batch_size": batch_size,
-        "shuffle": shuffle,
+        "batch_size": None if own else batch_size,
+        "shuffle": None if own else shuffle,
         **_unusual(trainer),
-        "data": _fingerprint(samples),
+        "data": "batches" if isinstance(samples, Batches) else _fingerprint(samples),
         "validation_data": None if validation is None else _fingerprint(validation),
     }
 

@@ -168,7 +168,7 @@ class Trainer(TrainerFiles, Insight):
         Args:
             X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity. `Scaled` data and large
                 memory maps are read block by block. Without y: an iterable of batches (X, y) or (X, y, sample_weight),
-                or a function that returns one for each epoch; each batch is a step.
+                or a function() or function(epoch) that returns one for each epoch; each batch is a step.
             y: As the loss takes it: class labels (n,), one-hot rows or numbers (n, output_size), (n,) for one output.
             epochs: Passes over the data, at least 1; None is 1, or as many iterations as `LBFGS` may take.
             batch_size: Samples of a step, at least 1; the last batch of an epoch may be smaller.
@@ -183,7 +183,8 @@ class Trainer(TrainerFiles, Insight):
                 except where standard output is caught in memory.
             checkpoint: A file that the run is written to, and goes on from where it is there, in the middle of an epoch
                 too: whatever killed the run, it ends with the same bits as one never stopped. More epochs than before
-                go on; any other setting must be as in the file.
+                go on; any other setting must be as in the file. Batches in X must come again as they came before: those
+                that were trained on are skipped.
             checkpoint_every: The most seconds between two writes; 0 writes after each native call. The end of each
                 epoch is written as well, but of epochs so short that writing would take more than a tenth of the time
                 only some; the end of the run always is. Training goes on while a thread writes.
@@ -217,7 +218,7 @@ class Trainer(TrainerFiles, Insight):
         keeper = None
         if checkpoint is not None:
             if isinstance(samples, Batches):
-                raise ValueError("checkpoint needs data that can be gone through again from the middle: pass X and y")
+                samples.check_again()
             keeper = Keeper(checkpoint, every, self, samples, validation, batch_size, generator is not None, chosen)
         return run_epochs(self, samples, validation, epochs, batch_size, generator, chosen, keeper)
 
