@@ -16,6 +16,7 @@ from .callbacks import Callback, gather
 from .checkpoint import Keeper
 from .class_weights import ClassWeight
 from .epoch import run_epochs
+from .fixed import Fixed
 from .groups import Group, Groups
 from .history import History
 from .inputs import adapt_first
@@ -24,7 +25,7 @@ from .io.atomic import PathLike
 from .lbfgs import LBFGS
 from .losses import FunctionLoss, FunctionTrainer, Loss, LossLike
 from .meter import bind_all
-from .metrics import MetricLike
+from .metrics import Metric, MetricLike
 from .network import Network
 from .optimizers import LearningRate, Optimizer
 from .prepare import evaluation_data, training_data
@@ -77,6 +78,13 @@ class Trainer(TrainerFiles, Insight):
         1.0
     """
 
+    network: Fixed[Network] = Fixed()
+    loss: Fixed[Loss] = Fixed()
+    metrics: Fixed[tuple[Metric, ...]] = Fixed()
+    accumulate: Fixed[int] = Fixed()
+    clip_norm: Fixed[float | None] = Fixed()
+    clip_value: Fixed[float | None] = Fixed()
+
     def __init__(
         self,
         network: Network,
@@ -94,7 +102,7 @@ class Trainer(TrainerFiles, Insight):
         if not isinstance(network, Network):
             raise TypeError(f"expected network as a bpnative.Network, got {network!r} ({type(network).__name__})")
         self.network = network
-        self.loss: Loss = losses.get(loss)
+        self.loss = losses.get(loss)
         self._average = check_average(average)
         self._set_optimizer(lbfgs.get(optimizer))
         stepping = lbfgs.native_of(self._optimizer)
