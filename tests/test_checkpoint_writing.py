@@ -80,6 +80,18 @@ def test_an_error_of_writing_does_not_hide_that_of_the_run(tmp_path, monkeypatch
         fit(tmp_path / "run", epochs=1)
 
 
+def test_where_the_system_gives_no_thread_the_run_writes_itself(tmp_path, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    fit(tmp_path / "run", epochs=2)
+    assert len(bp.Trainer.load(tmp_path / "run").history.epochs) == 2
+    monkeypatch.setattr(safetensors, "write", lambda *_: (tmp_path / "missing" / "file").write_bytes(b""))
+    with pytest.raises(FileNotFoundError):
+        fit(tmp_path / "other", epochs=2)
+
+
 # ---- Ctrl-C --------------------------------------------------------------------------------------------------------
 def test_ctrl_c_with_all_callbacks_returns_soon_and_leaves_all_whole(tmp_path):
     code = f"""

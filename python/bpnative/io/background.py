@@ -49,8 +49,13 @@ class BackgroundWriter:
         """
         self.wait()
         # Not a daemon: an interpreter that ends waits for it.
-        self._thread = threading.Thread(target=self._run, args=(tensors, metadata), name="bpnative checkpoint")
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(tensors, metadata), name="bpnative checkpoint")
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no thread
+            self._run(tensors, metadata)
+        else:
+            self._thread = thread
 
     def wait(self) -> None:
         """Wait until the last write has ended.
