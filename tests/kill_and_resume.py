@@ -33,15 +33,20 @@ def run(checkpoint=None, seed=0):
     y = (X[:, :3] + 0.3 * rng.standard_normal((2005, 3))).argmax(axis=1)
     weight = rng.random(2005)
     optimizer = bp.Adam(3e-3) if seed % 2 else bp.SGD(0.05, momentum=0.9, nesterov=True)
+    data = {"X": X, "y": y, "batch_size": 4, "sample_weight": weight}
+    if seed % 2:  # every other run gets its batches from a function of the epoch
+
+        def batches(epoch):
+            order = np.random.default_rng([seed, epoch]).permutation(len(X))
+            return ((X[rows], y[rows], weight[rows]) for rows in np.array_split(order, 20))
+
+        data = {"X": batches}
     net = bp.mlp([20, 64, 64, 3], activation="tanh", seed=seed)
     metrics = ["accuracy", bp.metrics.FunctionMetric(spread)]
     trainer = bp.Trainer(net, loss="cross_entropy", optimizer=optimizer, metrics=metrics)
     history = trainer.fit(
-        X,
-        y,
+        **data,
         epochs=EPOCHS,
-        batch_size=4,
-        sample_weight=weight,
         validation_data=(X[:100], y[:100]),
         callbacks=[bp.EarlyStopping(patience=3 + 9 * (seed % 3))],
         checkpoint=checkpoint,
@@ -57,7 +62,7 @@ def main(kills: int) -> None:
     chance = random.Random(0)
     killed = runs = resumed_inside = 0
     with tempfile.TemporaryDirectory() as folder:
-        while killed < kills:
+        while killed < kills or runs < 2:
             path = Path(folder) / f"{runs}.safetensors"
             expected, runs = run(seed=runs), runs + 1
             for _ in range(100):

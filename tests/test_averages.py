@@ -173,3 +173,16 @@ def test_a_damaged_pickle_is_rejected():
 def test_wrong_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("settings", [{}, {"clip_norm": 0.5}, {"accumulate": 2}], ids=repr)
+@pytest.mark.parametrize("average", [bp.EMA(0.0), bp.SWA(every=4)], ids=repr)
+def test_rows_are_shortened_before_they_are_averaged(average, settings):
+    """Each of these takes over the weights of the last step whole, which max_norm had cut."""
+    layers = [bp.Dense(6, activation="tanh", max_norm=0.3), bp.Residual([bp.Dense(6, max_norm=0.2)]), bp.Dense(1)]
+    network = bp.Network(layers, input_size=4, dtype="float64", seed=2)
+    trainer, (x, y) = bp.Trainer(network, "mse", bp.SGD(0.5), average=average, **settings), data()
+    trainer.fit(x, y, epochs=4, batch_size=30, shuffle=False)
+    lengths = np.linalg.norm(network.layers[0].weight, axis=1)
+    assert np.isclose(lengths, 0.3, rtol=1e-12).any(), "else this would show nothing"
+    np.testing.assert_allclose(trainer.average, network.parameters, rtol=1e-12, atol=1e-15)

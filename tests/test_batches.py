@@ -190,3 +190,10 @@ def test_batches_are_made_while_others_are_trained_on():
     assert seen[0] >= 3
     assert max(after - number for number, after in enumerate(seen, 1)) <= 4
     assert set(made) != {threading.get_ident()}
+
+
+def test_batches_are_not_accumulated_in_silence():
+    subject = bp.Trainer(bp.mlp([1, 1], seed=0), "mse", accumulate=2)
+    with pytest.raises(ValueError, match="accumulate goes with arrays X and y"):
+        subject.fit([([[1.0]], [2.0])])
+    assert subject.step_count == 0

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import bpnative as bp
+from bpnative.callbacks import base, csv_logger
 
 X = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
 Y = (X[:, :1] * 2 - 1).astype(np.float32)
@@ -64,6 +65,22 @@ def test_csv_of_a_run_cut_short_has_its_epochs(tmp_path):
     assert len(rows(tmp_path / "run.csv")) == 3
 
 
+def test_csv_rows_reach_the_file_while_the_next_epoch_runs(tmp_path, monkeypatch):
+    lengths = []
+
+    class Look(bp.Callback):
+        def on_run_end(self, trainer, run):
+            lengths.append(len(rows(tmp_path / "run.csv")))
+            if run.epoch == 1:
+                monkeypatch.setattr(csv_logger, "FLUSH_SECONDS", 0.0)
+
+    monkeypatch.setattr(csv_logger, "FLUSH_SECONDS", 1e9)
+    monkeypatch.setattr("bpnative.around.RUN_SECONDS", 1e-9)
+    trainer().fit(X, Y, epochs=2, batch_size=10, callbacks=[bp.CSVLogger(tmp_path / "run.csv"), Look()])
+    assert lengths[:3] == [0, 0, 0]  # the header waits as well
+    assert lengths[-1] == 2  # the first epoch's row does not wait for the second's
+
+
 def test_csv_that_cannot_be_written(tmp_path):
     subject = trainer()
     with pytest.raises(FileNotFoundError):
@@ -101,6 +118,16 @@ def test_tensorboard_holds_the_history(tmp_path):
         assert list(scalars[name]) == [0, 1, 2]
         np.testing.assert_allclose(list(scalars[name].values()), values, rtol=1e-6)
     np.testing.assert_allclose(list(scalars["learning_rate"].values()), 0.001, rtol=1e-6)
+
+
+def test_tensorboard_leaves_out_epochs_that_are_too_short_but_never_the_last(tmp_path, monkeypatch):
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    monkeypatch.setattr(base, "AT_ONCE", 4)
+    monkeypatch.setattr(base, "A_SECOND", 0)
+    history = trainer().fit(X, Y, epochs=9, callbacks=bp.TensorBoard(tmp_path / "run"))
+    loss = events(tmp_path / "run")["loss"]
+    assert list(loss) == [0, 1, 2, 3, 8]
+    np.testing.assert_allclose(loss[8], history["loss"][8], rtol=1e-6)
 
 
 def test_tensorboard_names_its_extra(monkeypatch):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import bpnative as bp
-from bpnative.callbacks import progress
+from bpnative.callbacks import base, progress
 from bpnative.callbacks.progress import PlainBar, Progress
 
 X = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
@@ -156,8 +156,8 @@ def test_a_log_has_a_line_an_epoch(tmp_path):
 
 
 def test_short_epochs_do_not_flood_a_log_and_the_last_is_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "LINES_AT_ONCE", 20)
-    monkeypatch.setattr(progress, "LINES_A_SECOND", 0)
+    monkeypatch.setattr(base, "AT_ONCE", 20)
+    monkeypatch.setattr(base, "A_SECOND", 0)
     for epochs, end in ((1000, None), (1000, 500)):
         stream = io.StringIO()
 

@@ -265,3 +265,17 @@ def test_ctrl_c_ends_the_run_and_leaves_all_usable():
     assert len(history["loss"]) == len(history["accuracy"]) == len(history.epochs)
     assert np.isfinite(trainer.network.parameters).all()
     assert not trainer.fit(x, y, epochs=1).interrupted
+
+
+@pytest.mark.parametrize("name", ["network", "loss", "metrics", "accumulate", "clip_norm", "clip_value"])
+def test_what_a_trainer_is_made_with_cannot_be_assigned_without_effect(name):
+    trainer = bp.Trainer(bp.mlp([2, 1], seed=0), "mse", metrics=["mae"], clip_norm=1.0)
+    before = getattr(trainer, name)
+    with pytest.raises(
+        AttributeError, match=rf"{name} is given when the Trainer is made.*bpnative.Trainer\(…, {name}="
+    ):
+        setattr(trainer, name, 2)
+    assert getattr(trainer, name) is before
+    for given in ("optimizer", "groups", "average", "state"):
+        with pytest.raises(AttributeError):
+            setattr(trainer, given, None)

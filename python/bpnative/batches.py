@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,9 +16,10 @@ from .meter import Meter
 from .samples import Array, Samples
 
 if TYPE_CHECKING:
+    from .checkpoint import Keeper
     from .trainer import Trainer
 
-BatchSource: TypeAlias = "Iterable[Any] | Callable[[], Iterable[Any]]"
+BatchSource: TypeAlias = "Iterable[Any] | Callable[[], Iterable[Any]] | Callable[[int], Iterable[Any]]"
 
 # Batches made ahead: one to be trained on next, one that is being made.
 AHEAD = 2
@@ -27,6 +29,8 @@ PATIENCE = 0.1
 
 class Batches:
     """Batches ``(X, y)`` or ``(X, y, sample_weight)`` of an iterable, or of a factory that is called for each epoch.
+
+    A factory that takes an argument is given the number of the epoch, from 0.
 
     Raises:
         TypeError: It is neither.
@@ -51,20 +55,43 @@ class Batches:
                 f"function that returns a new one for each epoch, for example its generator function"
             )
         self.source, self.class_weight = source, class_weight
+        self._with_epoch = callable(source) and _takes_epoch(source)
         self.n = 0  # samples of an epoch, known when the first has ended
 
-    def checked(self, trainer: Trainer) -> Iterator[Samples]:
+    def check_again(self) -> None:
+        """Whether a run that was stopped can get its batches again.
+
+        Raises:
+            ValueError: They come from an iterator.
+        """
+        if iter_is_self(self.source):
+            raise ValueError(
+                f"checkpoint needs batches that can be gone through again, got the iterator {self.source!r}: pass a "
+                f"function that returns a new one, for example its generator function, a list, or X and y"
+            )
+
+    def checked(self, trainer: Trainer, epoch: int = 0, skip: int = 0) -> Iterator[Samples]:
         """The batches of an epoch, as native code takes them; none shares memory with the user's.
+
+        The first `skip` are passed over, those that a run had trained on before it was stopped.
 
         Raises:
             TypeError: A batch is no tuple, or holds no real numbers.
-            ValueError: A batch does not fit the network and the loss.
+            ValueError: A batch does not fit the network and the loss, or there are fewer than those to skip.
         """
-        batches = self.source() if callable(self.source) else self.source
-        iterator = iter(batches)
+        batches = self.source
+        if callable(batches):
+            batches = batches(epoch) if self._with_epoch else batches()
+        iterator, number = iter(batches), -1
         try:
             for number, batch in enumerate(iterator):
-                yield self._check(trainer, number, batch)
+                if number >= skip:
+                    yield self._check(trainer, number, batch)
+            if number + 1 < skip:
+                raise ValueError(
+                    f"the run that is resumed had trained on {skip} batches of epoch {epoch}, the source gave only "
+                    f"{number + 1}: it must give the same batches again; remove the checkpoint to begin anew"
+                )
         finally:
             close = getattr(iterator, "close", None)
             if callable(self.source) and callable(close):
@@ -95,6 +122,46 @@ def iter_is_self(source: object) -> bool:
         (False, True)
     """
     return not callable(source) and hasattr(source, "__next__")
+
+
+def _takes_epoch(source: Callable[..., Any]) -> bool:
+    """Whether a factory needs an argument, or has one named epoch."""
+    try:
+        parameters = list(inspect.signature(source).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    first = [parameter for parameter in parameters if parameter.kind in positional][:1]
+    return any(parameter.default is parameter.empty or parameter.name == "epoch" for parameter in first)
+
+
+class BatchPosition:
+    """Where an epoch over batches stands: how large those so far were, their losses and metrics.
+
+    Example:
+        >>> import bpnative as bp
+        >>> BatchPosition(bp.Trainer(bp.mlp([1, 1]), loss="mse"), epoch=0).done
+        0
+    """
+
+    ended = False  # which only the source knows
+
+    def __init__(self, trainer: Trainer, epoch: int) -> None:
+        self.epoch, self.done = epoch, 0
+        self.losses: list[float] = []
+        self.sizes: list[int] = []
+        self.meter = Meter(trainer.metrics, trainer.loss.compared_columns(trainer.network.output_size))
+
+    def pack(self, tensors: dict[str, Any]) -> dict[str, Any]:
+        """What a checkpoint keeps of it beside its metrics; arrays go into `tensors`."""
+        tensors["epoch.losses"] = np.array(self.losses)
+        tensors["epoch.sizes"] = np.array(self.sizes, np.int64)
+        return {"done": self.done, "generator": None}
+
+    def restore(self, partial: dict[str, Any], tensors: dict[str, Any]) -> None:
+        """Move to where a checkpoint's run stood."""
+        self.done = partial["done"]
+        self.losses, self.sizes = tensors["epoch.losses"].tolist(), tensors["epoch.sizes"].tolist()
 
 
 class Prefetcher:
@@ -156,8 +223,14 @@ class Prefetcher:
         self._thread.join(PATIENCE)
 
 
-def train_batches(trainer: Trainer, epoch: int, batches: Batches, callbacks: Sequence[Callback]) -> dict[str, float]:
-    """Train on the batches of an epoch, each a step; the mean loss and the metrics of what was seen.
+def train_batches(
+    trainer: Trainer,
+    position: BatchPosition,
+    batches: Batches,
+    callbacks: Sequence[Callback],
+    keeper: Keeper | None = None,
+) -> dict[str, float]:
+    """Train on the batches of an epoch from where it stands, each a step; the mean loss and the metrics of the epoch.
 
     Raises:
         ValueError: There is no batch, or one does not fit.
@@ -165,14 +238,12 @@ def train_batches(trainer: Trainer, epoch: int, batches: Batches, callbacks: Seq
     Example:
         >>> import bpnative as bp
         >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
-        >>> list(train_batches(trainer, 0, Batches([([[1.0]], [2.0])], epochs=1), []))
+        >>> list(train_batches(trainer, BatchPosition(trainer, 0), Batches([([[1.0]], [2.0])], epochs=1), []))
         ['loss']
     """
     native, outputs_of = trainer._native, trainer.network.output_size
-    meter, done = Meter(trainer.metrics, trainer.loss.compared_columns(outputs_of)), 0
-    losses: list[float] = []
-    sizes: list[int] = []
-    with Prefetcher(batches.checked(trainer)) as ahead:
+    meter, losses, sizes, epoch = position.meter, position.losses, position.sizes, position.epoch
+    with Prefetcher(batches.checked(trainer, epoch, len(losses))) as ahead:
         for x, y, weight in ahead:
             n, first_step, loss = len(x), native.step_count, np.empty(1)
             rates, momentum = trainer._rates.of_step(first_step)
@@ -182,18 +253,20 @@ def train_batches(trainer: Trainer, epoch: int, batches: Batches, callbacks: Seq
             native.train(loss, outputs, x, y, weight, np.arange(n, dtype=np.int64), all_rates, *how)
             losses.append(loss.item())
             sizes.append(n)
-            done += n
+            position.done += n
             if outputs is not None:
                 meter.update(outputs, y, weight)
             if callbacks:
-                run = Run(epoch, first_step, loss, rates, done, batches.n)
+                run = Run(epoch, first_step, loss, rates, position.done, batches.n)
                 for callback in callbacks:
                     callback.on_run_end(trainer, run)
+            if keeper:
+                keeper.end_run(position)
             if trainer.stop_training:
                 break
         else:
-            batches.n = done
+            batches.n = position.done
     if not losses:
         raise ValueError(f"expected at least one batch an epoch, got none in epoch {epoch}")
-    trainer.history.params["samples"] = done
-    return {"loss": float((np.array(losses) * sizes).sum() / done), **meter.results()}
+    trainer.history.params["samples"] = position.done
+    return {"loss": float((np.array(losses) * sizes).sum() / position.done), **meter.results()}

@@ -3,6 +3,8 @@
 The file is a trainer's file (`Trainer.load` and `bpnative.load` read it) that also holds where the run stands: the
 epoch, the losses of its steps so far, the state of its metrics and callbacks, and the settings that make the run what
 it is. The order of an epoch's samples is drawn again, from the generator as it was before.
+
+A write is a copy, made between two native calls, and the file itself, written by a thread while training goes on.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
 import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import trainer_files
+from .batches import Batches
 from .callbacks import Callback
 from .io import model, safetensors
 from .io.atomic import PathLike
+from .io.background import BackgroundWriter
 from .io.description import build, completed, describe
 from .io.values import pack, unpack
 from .metrics import Metric
@@ -27,8 +32,12 @@ from .samples import SampleSource
 from .specification import check_count
 
 if TYPE_CHECKING:
+    from .batches import BatchPosition
     from .epoch import Position
     from .trainer import Trainer
+
+# The ends of epochs are written as long as the copies take no more than this share of the run, and the thread this.
+SHARE, SHARE_OF_THREAD = 0.01, 0.1
 
 
 class Keeper:
@@ -36,7 +45,8 @@ class Keeper:
 
     Args:
         path: The file.
-        seconds: The most seconds between two writes; an epoch's end is always written.
+        seconds: The most seconds between two writes. An epoch's end is written as well, but where writing would take
+            more than a tenth of the time; the end of the run always is.
         trainer: The trainer, as it is before the run.
         samples: The data.
         validation: The data to validate with, or None.
@@ -62,7 +72,7 @@ class Keeper:
         path: PathLike,
         seconds: float,
         trainer: Trainer,
-        samples: SampleSource,
+        samples: SampleSource | Batches,
         validation: SampleSource | None,
         batch_size: int,
         shuffle: bool,
@@ -71,11 +81,25 @@ class Keeper:
         self._path, self._seconds, self._trainer = os.fspath(path), seconds, trainer
         self._kept = [callback for callback in callbacks if type(callback).state is not Callback.state]
         self._settings = _settings(trainer, samples, validation, batch_size, shuffle)
+        self._batches = samples if isinstance(samples, Batches) else None
         self._read: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._partial: dict[str, Any] | None = None
         if os.path.exists(self._path):
             self._read = self._check()
-        self._written = time.monotonic()
+        self._writer = BackgroundWriter(self._path)
+        self._written, self._copying = time.monotonic(), 0.0
+
+    def __enter__(self) -> Keeper:
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        """However the run ends, its last file is whole; an error of writing must not hide another."""
+        try:
+            self._writer.wait()
+        except Exception as error:
+            if kind is None:
+                raise
+            warnings.warn(f"checkpoint {self._path!r} could not be written: {error}", RuntimeWarning, stacklevel=2)
 
     def start(self) -> int:
         """Set the trainer and the callbacks to what the file holds; the epoch to go on with, from 0.
@@ -100,23 +124,17 @@ class Keeper:
         self._partial = run["partial"] and {**run["partial"], "tensors": tensors}
         self._read = None  # its tensors are as large as the network
         epoch: int = run["epoch"]
+        if self._batches is not None and epoch:
+            self._batches.n = trainer.history.params["samples"]
         return epoch
 
-    def begin_epoch(self, position: Position) -> None:
+    def begin_epoch(self, position: Position | BatchPosition) -> None:
         """Move an epoch that has just begun to where the file's run stood in it."""
         partial, self._partial = self._partial, None
         if partial is None:
             return
-        generator, tensors = position.generator, partial["tensors"]
-        if generator is not None:
-            now: Any = position.generator_state  # the file's, as of the moment it was written
-            position.generator_state = unpack(partial["generator"], tensors)
-            generator.bit_generator.state = unpack(partial["generator"], tensors)
-            position.order = position.samples.order(generator)
-            generator.bit_generator.state = now
-        losses = tensors["epoch.losses"]
-        position.losses[: len(losses)] = losses
-        position.step, position.done = len(losses), partial["done"]
+        tensors = partial["tensors"]
+        position.restore(partial, tensors)
         for metric, state in zip(position.meter.metrics, partial["metrics"], strict=True):
             gathered = unpack(state, tensors)
             methods = [name for name in gathered if callable(getattr(metric, name, None))]
@@ -124,15 +142,14 @@ class Keeper:
                 raise ValueError(f"checkpoint {self._path!r} is damaged: it would replace {methods} of {metric!r}")
             vars(metric).update(gathered)
 
-    def end_run(self, position: Position) -> None:
+    def end_run(self, position: Position | BatchPosition) -> None:
         """Between two native calls: write, if it is time."""
         due = time.monotonic() - self._written >= self._seconds
         # A run that is to stop is at the end of its epoch, which is written with what comes after it.
-        if due and position.done < len(position.order) and not self._trainer.stop_training:
-            tensors = {"epoch.losses": position.losses[: position.step]}
+        if due and not position.ended and not self._trainer.stop_training:
+            tensors: dict[str, Any] = {}
             partial = {
-                "done": position.done,
-                "generator": pack(position.generator_state, "epoch.generator", tensors),
+                **position.pack(tensors),
                 "metrics": [
                     pack(_gathered(metric, original), f"epoch.metrics.{original.name}", tensors)
                     for metric, original in zip(position.meter.metrics, self._trainer.metrics, strict=True)
@@ -141,10 +158,16 @@ class Keeper:
             self._write(position.epoch, partial, tensors)
 
     def end_epoch(self, epoch: int) -> None:
-        """After an epoch, its validation and its callbacks: write."""
-        self._write(epoch + 1, None, {})
+        """After an epoch, its validation and its callbacks: write, but for some of many short epochs."""
+        last = epoch + 1 == self._trainer.history.params["epochs"] or self._trainer.stop_training
+        since = time.monotonic() - self._written
+        pause = max(self._copying / SHARE, self._writer.seconds / SHARE_OF_THREAD)
+        if last or since >= min(pause, self._seconds):
+            self._write(epoch + 1, None, {})
 
     def _write(self, epoch: int, partial: dict[str, Any] | None, tensors: dict[str, Any]) -> None:
+        self._writer.wait()
+        self._written, start = time.monotonic(), time.perf_counter()
         own, description = trainer_files.pack_trainer(self._trainer)
         tensors = {**own, **tensors}
         run = {
@@ -158,8 +181,9 @@ class Keeper:
             ],
         }
         text = model.to_json({**description, "run": run})
-        safetensors.write(self._path, tensors, {model.METADATA_KEY: text})
-        self._written = time.monotonic()
+        copies = {name: array if array.flags.owndata else array.copy() for name, array in tensors.items()}
+        self._writer.write(copies, {model.METADATA_KEY: text})
+        self._copying = time.perf_counter() - start
 
     def _check(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The tensors and the description of the file, when they are of this run."""
@@ -195,15 +219,12 @@ class Keeper:
             if type(run["stop_training"]) is not bool or len(layers) != len(self._trainer.network.layers):
                 raise ValueError("stop_training or layers")
             if partial is not None:
-                steps, batch = tensors["epoch.losses"].size, self._settings["batch_size"] * self._trainer.accumulate
-                float64 = tensors["epoch.losses"].dtype == np.float64 and tensors["epoch.losses"].ndim == 1
-                if not float64 or partial["done"] != steps * batch:
+                losses, metrics = tensors["epoch.losses"], partial["metrics"]
+                if not _is_stand(losses, partial["done"], tensors.get("epoch.sizes"), self._settings, self._trainer):
                     raise ValueError("losses of the epoch so far")
-                if partial["done"] >= self._settings["samples"] or len(partial["metrics"]) != len(
-                    self._trainer.metrics
-                ):
+                if len(metrics) != len(self._trainer.metrics):
                     raise ValueError("its metrics")
-                for state in [partial["generator"], *partial["metrics"]]:
+                for state in [partial["generator"], *metrics]:
                     unpack(state, tensors)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"checkpoint {self._path!r} is damaged: {error}; remove it to begin anew") from None
@@ -215,10 +236,22 @@ def _gathered(metric: Metric, original: Metric) -> dict[str, Any]:
     return {name: value for name, value in vars(metric).items() if name not in shared or shared[name] is not value}
 
 
+def _is_stand(losses: Any, done: Any, sizes: Any, settings: dict[str, Any], trainer: Trainer) -> bool:
+    """Whether so many samples done go with the losses of an epoch, and with the sizes of its batches."""
+    if losses.dtype != np.float64 or losses.ndim != 1:
+        return False
+    if settings["data"] != "batches":
+        steps = losses.size * settings["batch_size"] * trainer.accumulate
+        return bool(done == steps and done < settings["samples"])
+    whole = sizes is not None and sizes.dtype == np.int64 and sizes.shape == losses.shape and (sizes > 0).all()
+    return bool(whole and len(sizes) and done == sizes.sum())
+
+
 def _settings(
-    trainer: Trainer, samples: SampleSource, validation: SampleSource | None, batch_size: int, shuffle: bool
+    trainer: Trainer, samples: SampleSource | Batches, validation: SampleSource | None, batch_size: int, shuffle: bool
 ) -> dict[str, Any]:
     """All that makes two runs the same run, but for the number of epochs."""
+    own = isinstance(samples, Batches)  # whose size and order are the source's
     architecture = model.architecture(trainer.network)
     return {
         **{name: architecture[name] for name in ("input_size", "dtype", "seed")},
@@ -227,10 +260,10 @@ def _settings(
         "optimizer": describe(trainer.optimizer, "the optimizer", function=True),
         "metrics": [trainer_files.describe_metric(metric) for metric in trainer.metrics],
         "samples": samples.n,
-        "batch_size": batch_size,
-        "shuffle": shuffle,
+        "batch_size": None if own else batch_size,
+        "shuffle": None if own else shuffle,
         **_unusual(trainer),
-        "data": _fingerprint(samples),
+        "data": "batches" if isinstance(samples, Batches) else _fingerprint(samples),
         "validation_data": None if validation is None else _fingerprint(validation),
     }
 

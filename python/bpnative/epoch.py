@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .around import RUN_OUTPUTS, end_epoch, running
-from .batches import Batches, train_batches
+from .batches import Batches, BatchPosition, train_batches
 from .callbacks import Callback, Run
 from .checkpoint import Keeper
 from .history import History
+from .io.values import pack, unpack
 from .meter import Meter
 from .samples import Order, SampleSource
 
@@ -48,6 +50,28 @@ class Position:
         self.losses = np.empty(-(-len(self.order) // (batch_size * trainer.accumulate)))
         self.meter = Meter(trainer.metrics, trainer.loss.compared_columns(trainer.network.output_size))
 
+    @property
+    def ended(self) -> bool:
+        """Whether every sample was trained on."""
+        return self.done >= len(self.order)
+
+    def pack(self, tensors: dict[str, Any]) -> dict[str, Any]:
+        """What a checkpoint keeps of it beside its metrics; arrays go into `tensors`."""
+        tensors["epoch.losses"] = self.losses[: self.step]
+        return {"done": self.done, "generator": pack(self.generator_state, "epoch.generator", tensors)}
+
+    def restore(self, partial: dict[str, Any], tensors: dict[str, Any]) -> None:
+        """Move to where a checkpoint's run stood; the order is drawn again, the generator stays as it is now."""
+        generator, losses = self.generator, tensors["epoch.losses"]
+        if generator is not None:
+            now: Any = self.generator_state
+            self.generator_state = unpack(partial["generator"], tensors)
+            generator.bit_generator.state = unpack(partial["generator"], tensors)
+            self.order = self.samples.order(generator)
+            generator.bit_generator.state = now
+        self.losses[: len(losses)] = losses
+        self.step, self.done = len(losses), partial["done"]
+
 
 def run_epochs(
     trainer: Trainer,
@@ -70,7 +94,7 @@ def run_epochs(
         3
     """
     settings = {"epochs": epochs, "batch_size": batch_size, "shuffle": generator is not None}
-    with running(trainer, samples, validation, settings, callbacks):
+    with running(trainer, samples, validation, settings, callbacks), keeper or contextlib.nullcontext():
         for epoch in range(keeper.start() if keeper else 0, epochs):
             if trainer.stop_training:
                 break
@@ -78,7 +102,10 @@ def run_epochs(
             for callback in callbacks:
                 callback.on_epoch_begin(trainer, epoch)
             if isinstance(samples, Batches):
-                logs = train_batches(trainer, epoch, samples, callbacks)
+                stand = BatchPosition(trainer, epoch)
+                if keeper:
+                    keeper.begin_epoch(stand)
+                logs = train_batches(trainer, stand, samples, callbacks, keeper)
             else:
                 position = Position(trainer, epoch, samples, generator, batch_size)
                 if keeper:

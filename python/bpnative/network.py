@@ -17,6 +17,7 @@ from .layer_base import LayerSpecification
 from .layer_views import Layer, Views, assign
 from .layers import as_layers
 from .network_state import NetworkFiles, check_dtype
+from .scaled import Scaled, is_stored, stored_blocks
 from .seeds import Seed, check_seed, weight_generators
 from .specification import check_count, check_flag
 from .summary import summary_text
@@ -184,6 +185,7 @@ class Network(NetworkFiles):
         """The outputs for each row of X, after the last activation.
 
         A row gives the same bits alone and in any batch; NaN and infinity are passed on; Ctrl-C is heard in between.
+        Arrays of another type, also on disk, and `Scaled` data are converted block by block.
 
         Args:
             X: (n, input_size); n may be 0.
@@ -200,7 +202,11 @@ class Network(NetworkFiles):
             >>> bp.mlp([2, 3, 1], seed=0).predict([[0.0, 0.0]]).tolist()
             [[0.0]]
         """
-        x = data.as_rows(X, self._sizes[0], self._dtype, "X", "input_size of the network")
+        x: Any = X
+        if not data.is_ready(X, self._dtype, self._sizes[0]):
+            if not self._codes and is_stored(X, self._sizes[0], self._dtype):
+                return self._predict_stored(x)
+            x = data.as_rows(X, self._sizes[0], self._dtype, "X", "input_size of the network")
         if self._codes:
             check_codes(x, self._codes)
         out = np.empty((len(x), self._sizes[-1]), self._dtype)
@@ -210,6 +216,13 @@ class Network(NetworkFiles):
         else:
             for start in range(0, len(x), rows):
                 self._native.predict(out[start : start + rows], x[start : start + rows])
+        return out
+
+    def _predict_stored(self, X: Scaled | Array) -> Array:
+        out, start = np.empty((len(X), self._sizes[-1]), self._dtype), 0
+        for block in stored_blocks(X, self._block_rows, self._dtype):
+            self._native.predict(out[start : start + len(block)], block)
+            start += len(block)
         return out
 
     def __call__(self, X: npt.ArrayLike) -> Array:

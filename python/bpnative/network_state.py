@@ -76,14 +76,21 @@ class NetworkFiles:
         """All that `from_state` makes the network from: settings, specifications, copies of the numbers."""
         network: Network = self  # type: ignore[assignment]
         return {
+            **self._settings(),
+            "parameters": network.parameters.copy(),
+            "statistics": network.statistics.copy(),
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        """What `state` holds but for the numbers."""
+        network: Network = self  # type: ignore[assignment]
+        return {
             "version": STATE_VERSION,
             "layers": [layer.specification.without_values() for layer in network.layers],
             "input_size": network.input_size,
             "dtype": network.dtype.name,
             "seed": network.seed,
             "training_seed": network._training_seed,
-            "parameters": network.parameters.copy(),
-            "statistics": network.statistics.copy(),
             "forwards": self._native.forwards,
             "trainable": [layer.trainable for layer in self._leaves()],
         }

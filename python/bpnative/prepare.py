@@ -49,6 +49,8 @@ def training_data(
         for name, value in refused.items():
             if value is not None:
                 raise ValueError(f"{name} goes with arrays X and y; X is batches here: let them come with it")
+        if trainer.accumulate != 1:
+            raise ValueError("accumulate goes with arrays X and y: each batch of X is a step here, so make them larger")
         return Batches(X, epochs, class_weight), validation
     x, target, weight = _arrays(checker, X, y, sample_weight)
     trainer.check_metrics(target)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import mmap
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .data import as_numbers
+from .data import as_contiguous, as_numbers
 
 Array = npt.NDArray[Any]
 
 # Values converted at a time: they stay in the cache.
 BLOCK_VALUES = 2**17
+# The most values that lie in memory as numbers of a network while it predicts data stored otherwise.
+STORED_VALUES = 2**21
 
 
 class Scaled:
@@ -22,8 +25,8 @@ class Scaled:
 
     An array of uint8 takes a quarter of the memory of float32. Given as X to `Trainer.fit` and `Trainer.evaluate`, its
     rows are gathered and converted batch by batch, so that never more than some tens of milliseconds of training lie in
-    memory as floats. ``scaled[rows]`` and ``numpy.asarray(scaled)`` convert what is asked for, so `Network.predict`
-    takes it too (all at once).
+    memory as floats; `Network.predict` takes it too. ``scaled[rows]`` and ``numpy.asarray(scaled)`` convert what is
+    asked for.
 
     Args:
         X: (n, k) real numbers of any type, also a ``numpy.memmap``; neither copied nor written to.
@@ -101,6 +104,41 @@ class Scaled:
     def __repr__(self) -> str:
         scale, offset = (f"{v:g}" if v.ndim == 0 else f"{len(v)} numbers" for v in (self.scale, self.offset))
         return f"Scaled({self.array.dtype} of shape {self.shape}, scale={scale}, offset={offset})"
+
+
+def is_stored(X: object, columns: int, dtype: np.dtype[Any]) -> bool:
+    """Whether rows are stored otherwise than a network of this dtype takes them, and there are enough for blocks.
+
+    Example:
+        >>> is_stored(np.zeros((2**15, 784), np.uint8), 784, np.dtype("float32"))
+        True
+    """
+    if isinstance(X, Scaled):
+        return X.shape[1] == columns and len(X) * columns > STORED_VALUES
+    return (
+        isinstance(X, np.ndarray)
+        and X.size > STORED_VALUES
+        and X.ndim == 2
+        and X.shape[1] == columns
+        and X.dtype.kind in "buif"
+        and not (X.dtype == dtype and X.flags.c_contiguous and X.flags.aligned)
+        and not isinstance(X, np.ma.MaskedArray)
+    )
+
+
+def stored_blocks(X: Scaled | Array, most: int, dtype: np.dtype[Any]) -> Iterator[Array]:
+    """Such rows as a network takes them, at most so many at a time.
+
+    Example:
+        >>> [block.dtype.name for block in stored_blocks(np.ones((3, 2)), 2, np.dtype("float32"))]
+        ['float32', 'float32']
+    """
+    rows = min(most, max(256, STORED_VALUES // X.shape[1]))
+    for start in range(0, len(X), rows):
+        if isinstance(X, Scaled):
+            yield X.rows(np.arange(start, min(start + rows, len(X))), dtype)
+        else:
+            yield as_contiguous(X[start : start + rows], dtype)
 
 
 def _factors(value: npt.ArrayLike, columns: int, what: str) -> Array:

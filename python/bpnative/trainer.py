@@ -16,6 +16,7 @@ from .callbacks import Callback, gather
 from .checkpoint import Keeper
 from .class_weights import ClassWeight
 from .epoch import run_epochs
+from .fixed import Fixed
 from .groups import Group, Groups
 from .history import History
 from .inputs import adapt_first
@@ -24,7 +25,7 @@ from .io.atomic import PathLike
 from .lbfgs import LBFGS
 from .losses import FunctionLoss, FunctionTrainer, Loss, LossLike
 from .meter import bind_all
-from .metrics import MetricLike
+from .metrics import Metric, MetricLike
 from .network import Network
 from .optimizers import LearningRate, Optimizer
 from .prepare import evaluation_data, training_data
@@ -77,6 +78,13 @@ class Trainer(TrainerFiles, Insight):
         1.0
     """
 
+    network: Fixed[Network] = Fixed()
+    loss: Fixed[Loss] = Fixed()
+    metrics: Fixed[tuple[Metric, ...]] = Fixed()
+    accumulate: Fixed[int] = Fixed()
+    clip_norm: Fixed[float | None] = Fixed()
+    clip_value: Fixed[float | None] = Fixed()
+
     def __init__(
         self,
         network: Network,
@@ -94,7 +102,7 @@ class Trainer(TrainerFiles, Insight):
         if not isinstance(network, Network):
             raise TypeError(f"expected network as a bpnative.Network, got {network!r} ({type(network).__name__})")
         self.network = network
-        self.loss: Loss = losses.get(loss)
+        self.loss = losses.get(loss)
         self._average = check_average(average)
         self._set_optimizer(lbfgs.get(optimizer))
         stepping = lbfgs.native_of(self._optimizer)
@@ -168,7 +176,7 @@ class Trainer(TrainerFiles, Insight):
         Args:
             X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity. `Scaled` data and large
                 memory maps are read block by block. Without y: an iterable of batches (X, y) or (X, y, sample_weight),
-                or a function that returns one for each epoch; each batch is a step.
+                or a function() or function(epoch) that returns one for each epoch; each batch is a step.
             y: As the loss takes it: class labels (n,), one-hot rows or numbers (n, output_size), (n,) for one output.
             epochs: Passes over the data, at least 1; None is 1, or as many iterations as `LBFGS` may take.
             batch_size: Samples of a step, at least 1; the last batch of an epoch may be smaller.
@@ -183,8 +191,11 @@ class Trainer(TrainerFiles, Insight):
                 except where standard output is caught in memory.
             checkpoint: A file that the run is written to, and goes on from where it is there, in the middle of an epoch
                 too: whatever killed the run, it ends with the same bits as one never stopped. More epochs than before
-                go on; any other setting must be as in the file.
-            checkpoint_every: The most seconds between two writes; each epoch's end is written as well.
+                go on; any other setting must be as in the file. Batches in X must come again as they came before: those
+                that were trained on are skipped.
+            checkpoint_every: The most seconds between two writes; 0 writes after each native call. The end of each
+                epoch is written as well, but of epochs so short that writing would take more than a tenth of the time
+                only some; the end of the run always is. Training goes on while a thread writes.
 
         Returns:
             The history: a dict of lists, a number an epoch.
@@ -215,7 +226,7 @@ class Trainer(TrainerFiles, Insight):
         keeper = None
         if checkpoint is not None:
             if isinstance(samples, Batches):
-                raise ValueError("checkpoint needs data that can be gone through again from the middle: pass X and y")
+                samples.check_again()
             keeper = Keeper(checkpoint, every, self, samples, validation, batch_size, generator is not None, chosen)
         return run_epochs(self, samples, validation, epochs, batch_size, generator, chosen, keeper)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Files of a run are written through to the system once in so many seconds, not every epoch of milliseconds.
 FLUSH_SECONDS = 0.5
+# Every epoch is shown, until short epochs would flood what shows them: then ten a second.
+AT_ONCE, A_SECOND = 100, 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +92,25 @@ def end_all(callbacks: Iterable[Callback], trainer: Trainer) -> None:
             warnings.warn(f"on_train_end of {callback!r} failed: {error!r}", RuntimeWarning, stacklevel=3)
 
 
+class Pace:
+    """Which epochs are shown: the first hundred, then ten a second.
+
+    Example:
+        >>> pace = Pace()
+        >>> all(pace.may_show() for _ in range(100))
+        True
+    """
+
+    def __init__(self) -> None:
+        self._begin, self._shown = time.perf_counter(), 0
+
+    def may_show(self) -> bool:
+        """Whether one more may be shown now; it counts as shown then."""
+        may = self._shown + 1 <= AT_ONCE + A_SECOND * (time.perf_counter() - self._begin)
+        self._shown += may
+        return may
+
+
 def last_learning_rate(trainer: Trainer) -> float:
     """The learning rate of the last step, NaN where there are no steps (`LBFGS`).
 
@@ -99,4 +121,4 @@ def last_learning_rate(trainer: Trainer) -> float:
     """
     if not hasattr(trainer.optimizer, "learning_rates"):
         return math.nan
-    return float(trainer._rates.of_steps(max(0, trainer.step_count - 1), 1)[0][0])
+    return float(trainer._rates.of_step(max(0, trainer.step_count - 1))[0][0])

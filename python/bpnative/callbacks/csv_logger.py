@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from ..specification import check_flag
-from .base import FLUSH_SECONDS, Callback, last_learning_rate
+from .base import FLUSH_SECONDS, Callback, Run, last_learning_rate
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class CSVLogger(Callback):
     """Writes one row an epoch: epoch, step, seconds, learning_rate, and the columns of the history.
 
-    Each row is on its way to the disk before the next epoch begins, so a run that is killed leaves those that it
-    finished. Numbers are written with all their digits. Epochs count from 0 in each run, steps over all of a trainer's.
+    Rows are handed to the system as they come, those of short epochs together every half second: a run that ends by an
+    error or Ctrl-C leaves all of them, one that is killed lacks those of its last half second at most. Numbers are
+    written with all their digits. Epochs count from 0 in each run, steps over all of a trainer's.
 
     Args:
         path: The file; its folder must exist.
@@ -46,7 +47,7 @@ class CSVLogger(Callback):
             raise TypeError(f"expected path of CSVLogger as a string or a Path, got {path!r}")
         self.append = check_flag(append, "append of CSVLogger")
         self._file: TextIO | None = None
-        self._flushed = 0.0
+        self._flushed, self._waiting = 0.0, False
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """Open the file and write or check its header."""
@@ -58,6 +59,7 @@ class CSVLogger(Callback):
                 f"{', '.join(columns)}: choose another file, or append=False to replace it"
             )
         self._file = open(self.path, "w" if header is None else "a", newline="", encoding="utf-8")  # noqa: SIM115
+        self._writer = csv.writer(self._file, lineterminator="\n")
         if header is None:
             self._write(columns)
 
@@ -69,11 +71,20 @@ class CSVLogger(Callback):
             return None
 
     def _write(self, row: Sequence[object]) -> None:
-        assert self._file is not None
-        csv.writer(self._file, lineterminator="\n").writerow(row)
-        if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+        self._writer.writerow(row)
+        self._waiting = True
+        self._flush()
+
+    def _flush(self) -> None:
+        now = time.monotonic()
+        if self._file is not None and now - self._flushed >= FLUSH_SECONDS:
             self._file.flush()
-            self._flushed = time.monotonic()
+            self._flushed, self._waiting = now, False
+
+    def on_run_end(self, trainer: Trainer, run: Run) -> None:
+        """Hand over the rows of epochs before, once there has been none for a while."""
+        if self._waiting:
+            self._flush()
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, logs: Mapping[str, float]) -> None:
         """Write the row."""

@@ -13,23 +13,21 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from ..specification import check_flag
-from .base import Callback, Run
+from .base import Callback, Pace, Run
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
 # A bar is drawn at most ten times a second, which the eye takes for steady.
 SECONDS_BETWEEN = 0.1
-# Every epoch has its line, until short epochs would flood a log: then ten lines a second.
-LINES_AT_ONCE, LINES_A_SECOND = 100, 10
 
 
 class Progress(Callback):
     """Shows where a run is: the callback that `Trainer.fit` adds by itself, see its argument ``progress``.
 
-    Each epoch has a line of its own, of the last 100 epochs' worth at most and ten a second after that; on a terminal a
-    bar below shows epoch, loss, the last epoch's metrics, samples a second and the time that is left. The bar is
-    tqdm's where tqdm is installed (``pip install 'bpnative[progress]'``), else a plain line; it has no colour.
+    Each of the first hundred epochs has a line of its own, and then ten a second and the last; on a terminal a bar
+    below shows epoch, loss, the last epoch's metrics, samples a second and the time that is left. The bar is tqdm's
+    where tqdm is installed (``pip install 'bpnative[progress]'``), else a plain line; it has no colour.
 
     Args:
         bar: Whether to draw the bar.
@@ -49,7 +47,8 @@ class Progress(Callback):
         self._stream: Any = self._given_stream or sys.stdout
         self._epochs = trainer.history.params["epochs"]
         self._begin = self._drawn = time.perf_counter()
-        self._lines, self._waiting, self._metrics = 0, "", dict[str, float]()
+        self._pace, self._metrics = Pace(), dict[str, float]()
+        self._waiting: tuple[Any, ...] = ()
         self._bar = _make_bar(self._stream) if self._with_bar else None
 
     def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
@@ -81,26 +80,23 @@ class Progress(Callback):
         samples = trainer.history.params["samples"]
         if self._bar is not None:
             self._metrics = dict(logs)
-        may = self._lines < LINES_AT_ONCE + LINES_A_SECOND * (now - self._begin)
-        if may or epoch + 1 == self._epochs:
-            self._lines += 1
-            self._waiting = ""
-            self._print(self.line(epoch, self._epochs, samples, now - self._epoch_begin, logs))
-        else:
-            self._waiting = self.line(epoch, self._epochs, samples, now - self._epoch_begin, logs)
+        self._waiting = (epoch, self._epochs, samples, now - self._epoch_begin, logs)
+        if epoch + 1 == self._epochs or self._pace.may_show():
+            self._print_waiting()
 
     def on_train_end(self, trainer: Trainer) -> None:
         """Clear the bar, and print the last epoch's line if it was left out."""
         if self._waiting:
-            self._print(self._waiting)
+            self._print_waiting()
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
-    def _print(self, line: str) -> None:
+    def _print_waiting(self) -> None:
         if self._bar is not None:
             self._bar.clear()
-        print(line, file=self._stream, flush=True)
+        print(self.line(*self._waiting), file=self._stream, flush=True)
+        self._waiting = ()
 
     @staticmethod
     def line(epoch: int, epochs: int, samples: int, seconds: float, logs: Mapping[str, float]) -> str:

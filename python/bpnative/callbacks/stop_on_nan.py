@@ -88,17 +88,16 @@ class _Kept:
     """A copy of weights, optimizer state and step count."""
 
     def __init__(self, trainer: Trainer) -> None:
+        self._views = [trainer.network.parameters, trainer.network.statistics, *trainer.state.values()]
+        self._copies: list[npt.NDArray[Any]] = [np.empty_like(view) for view in self._views]
         self.keep(trainer)
 
     def keep(self, trainer: Trainer) -> None:
         self.step_count = trainer.step_count
-        self.parameters = trainer.network.parameters.copy()
-        self.statistics = trainer.network.statistics.copy()
-        self.state: dict[str, npt.NDArray[Any]] = {name: view.copy() for name, view in trainer.state.items()}
+        for copy, view in zip(self._copies, self._views, strict=True):
+            copy[...] = view
 
     def restore(self, trainer: Trainer) -> None:
-        trainer.network.parameters[...] = self.parameters
-        trainer.network.statistics[...] = self.statistics
-        for name, view in trainer.state.items():
-            view[...] = self.state[name]
+        for copy, view in zip(self._copies, self._views, strict=True):
+            view[...] = copy
         trainer._native.step_count = self.step_count

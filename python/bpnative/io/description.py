@@ -29,10 +29,14 @@ def known_kinds() -> dict[str, type[Specification]]:
     while waiting:
         for kind in waiting.pop().__subclasses__():
             waiting.append(kind)
-            # A variant that shares its base's name (scikit-learn's Adam) is not what the name stands for.
-            if kind.__module__.split(".")[0] == "bpnative" and isinstance(vars(kind).get("name"), str):
+            if _is_known(kind):
                 kinds[kind_name(kind)] = kind
     return kinds
+
+
+def _is_known(kind: type[Specification]) -> bool:
+    # A variant that shares its base's name (scikit-learn's Adam) is not what the name stands for.
+    return kind.__module__.split(".")[0] == "bpnative" and isinstance(vars(kind).get("name"), str)
 
 
 def kind_name(kind: type[Specification]) -> str:
@@ -64,7 +68,7 @@ def describe(value: object, what: str, function: bool = False) -> Any:
         >>> describe(bp.SGD(momentum=0.9), "optimizer")
         {'kind': 'optimizer.sgd', 'learning_rate': 0.01, 'momentum': 0.9, 'nesterov': False, 'weight_decay': 0.0}
     """
-    if isinstance(value, Specification) and known_kinds().get(kind_name(type(value))) is type(value):
+    if isinstance(value, Specification) and _is_known(type(value)):
         settings = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         own = {name: describe(setting, f"{name} of {what}", function) for name, setting in settings.items()}
         return {"kind": kind_name(type(value)), **own}

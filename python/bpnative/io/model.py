@@ -80,7 +80,7 @@ def architecture(network: Network) -> dict[str, Any]:
         >>> sorted(architecture(bp.mlp([2, 1], seed=0)))
         ['dtype', 'forwards', 'input_size', 'layers', 'seed', 'statistics', 'trainable', 'training_seed']
     """
-    state = network.state()
+    state = network._settings()
     kept = ("input_size", "dtype", "seed", "training_seed", "forwards", "trainable")
     return {
         "layers": [describe(layer, f"layer {index}") for index, layer in enumerate(state["layers"])],

@@ -36,6 +36,8 @@ def pack(value: object, name: str, tensors: MutableMapping[str, Array]) -> Any:
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "buif" and value.dtype.itemsize <= 8:
         tensors[name] = np.array(value)
         return {"tensor": name} if isinstance(value, np.ndarray) else {"scalar": name}
+    if type(value) is list and set(map(type, value)) == {float} and math.isfinite(sum(value)):
+        return list(value)  # the columns of a history, long ones among them
     if type(value) is list:
         return [pack(part, f"{name}.{index}", tensors) for index, part in enumerate(value)]
     if type(value) is tuple:

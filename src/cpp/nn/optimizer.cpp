@@ -59,7 +59,6 @@ void OptimizerState<T>::update(const Kernels<T>& kernels, int layer, T* weight, 
   for (T*& state : p.state)
     if (state) state += offset;
   kernels.optimizers[static_cast<int>(kind_)](p);
-  average.update(kernels, offset, size);
 }
 
 template class OptimizerState<float>;

@@ -1,5 +1,5 @@
 // When weights are averaged, and how much of them goes in: a function of the step alone, so that a resumed run goes on
-// bit for bit. Called by nn/optimizer; the arithmetic is in kernels/optim_more.h.
+// bit for bit. Called by nn/optimizer and train/engine; the arithmetic is in kernels/optim_more.h.
 #include "nn/weight_average.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // A running average of a network's weights: exponential (EMA) or of all alike (SWA). One more flat buffer, brought up
-// to date right after the optimizer's update of the same range, while it is in cache. Called by nn/optimizer.
+// to date right after the optimizer's update of the same rows, while they are in cache. Called by train/engine.
 //   EMA  a = w at step 1, then a += (1 - decay) (w - a)
 //   SWA  after steps start + every, start + 2 every, ..:  a += (w - a) / n, the n-th of them
 #ifndef BPNATIVE_NN_WEIGHT_AVERAGE_H_

@@ -174,6 +174,9 @@ void Engine<T>::update_ranges(OptimizerState<T>& optimizer, const RowTask& task,
   if (longest > 0)
     limit_rows(network_.parameters().data() + network_.offset(task.layer) + ranges.of[0].offset, task.rows,
                ranges.of[0].size / task.rows, longest);
+  // Last, for it takes in the weights as the step leaves them.
+  for (int i = 0; i < 2 && optimizer.average.on(); ++i)
+    optimizer.average.update(kernels_, network_.offset(task.layer) + ranges.of[i].offset, ranges.of[i].size);
 }
 
 template <class T>
