@@ -14,6 +14,9 @@ activations, losses, optimizers, initializers and metrics can be given as string
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from . import _bpnative
 from ._version import __version__
 
@@ -23,21 +26,11 @@ if _bpnative.__version__ != __version__:
         f"for example with pip install --force-reinstall bpnative"
     )
 
-from . import activations, after, datasets, initializers, kernels, layers, losses, metrics, optimizers, plot, schedules
-from .after import calibrate, conformal, input_gradients, permutation_importance, reliability
-from .averages import EMA, SWA
-from .callbacks import Callback, CSVLogger, EarlyStopping, LearningRateFinder, Run, StopOnNaN, TensorBoard
+from . import activations, initializers, layers, losses, metrics, optimizers, schedules
+from .callbacks import Callback, EarlyStopping, Run
 from .config import get_num_threads, set_num_threads, show_config
-from .explain import compare_gradients
 from .groups import Group
 from .history import History
-from .io.c_source import to_c
-from .io.model import load
-from .io.onnx import to_onnx
-from .io.onnx_reading import from_onnx
-from .io.pytorch import to_torch
-from .io.scikit import from_sklearn
-from .io.torch_reading import from_torch
 from .layers import (
     Activation,
     AlphaDropout,
@@ -51,7 +44,6 @@ from .layers import (
     Residual,
     RMSNorm,
 )
-from .lbfgs import LBFGS
 from .losses import (
     MAE,
     MSE,
@@ -87,9 +79,65 @@ from .optimizers import (
     Rprop,
 )
 from .scaled import Scaled
-from .splitting import stratified_split
 from .threadpoolctl_controller import register_where_used
 from .trainer import Trainer
+
+# What not every program needs comes when it is asked for: half of the time that importing everything takes.
+if TYPE_CHECKING:
+    from . import after, datasets, kernels, plot
+    from .after import calibrate, input_gradients, permutation_importance, reliability
+    from .after.conformal import conformal
+    from .averages import EMA, SWA
+    from .callbacks import CSVLogger, LearningRateFinder, StopOnNaN, TensorBoard
+    from .explain import compare_gradients
+    from .io.c_source import to_c
+    from .io.model import load
+    from .io.onnx import to_onnx
+    from .io.onnx_reading import from_onnx
+    from .io.pytorch import to_torch
+    from .io.scikit import from_sklearn
+    from .io.torch_reading import from_torch
+    from .lbfgs import LBFGS
+    from .splitting import stratified_split
+
+_MODULES = ("after", "datasets", "kernels", "plot")
+_LATER = {
+    "calibrate": "after",
+    "conformal": "after",
+    "input_gradients": "after",
+    "permutation_importance": "after",
+    "reliability": "after",
+    "EMA": "averages",
+    "SWA": "averages",
+    "CSVLogger": "callbacks",
+    "LearningRateFinder": "callbacks",
+    "StopOnNaN": "callbacks",
+    "TensorBoard": "callbacks",
+    "compare_gradients": "explain",
+    "to_c": "io.c_source",
+    "load": "io.model",
+    "to_onnx": "io.onnx",
+    "from_onnx": "io.onnx_reading",
+    "to_torch": "io.pytorch",
+    "from_sklearn": "io.scikit",
+    "from_torch": "io.torch_reading",
+    "LBFGS": "lbfgs",
+    "stratified_split": "splitting",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_LATER})
+
 
 register_where_used()
 

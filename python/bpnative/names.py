@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -27,6 +26,8 @@ def unknown_name(
     names = list(known)
     typed = str(given).lower()
     near = [(elsewhere or {})[typed]] if typed in (elsewhere or {}) else []
+    import difflib  # milliseconds of every import, for what few programs need
+
     near = near or difflib.get_close_matches(typed, names, n=1, cutoff=0.5)
     suggestion = f"did you mean {near[0]!r}? " if near else ""
     return ValueError(f"unknown {kind} {given!r}: {suggestion}Known: {', '.join(map(repr, names))}")

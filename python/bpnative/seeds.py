@@ -8,7 +8,7 @@ import numpy as np
 
 from .specification import check_count
 
-Seed: TypeAlias = int | np.random.Generator | None
+Seed: TypeAlias = "int | np.random.Generator | None"  # a string: NumPy loads its generators when they are used
 
 
 def check_seed(seed: Seed) -> Seed:

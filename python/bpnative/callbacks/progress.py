@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import shutil
 import sys
 import threading
 import time
@@ -243,6 +242,8 @@ def _columns(stream: TextIO) -> int:
         columns = os.get_terminal_size(stream.fileno()).columns
         if columns:
             return columns
+    import shutil  # milliseconds of every import, for what few programs need
+
     return shutil.get_terminal_size().columns
 
 

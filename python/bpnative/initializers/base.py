@@ -15,7 +15,7 @@ from ..specification import Specification, check_number, specification
 
 Shape: TypeAlias = tuple[int, ...]
 Values: TypeAlias = npt.NDArray[np.float64]
-InitializerFunction: TypeAlias = Callable[[Shape, np.random.Generator], npt.ArrayLike]
+InitializerFunction: TypeAlias = "Callable[[Shape, np.random.Generator], npt.ArrayLike]"
 InitializerLike: TypeAlias = "str | Initializer | InitializerFunction | npt.ArrayLike"
 Gain: TypeAlias = "float | str | Activation"
 
