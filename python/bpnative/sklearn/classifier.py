@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
@@ -97,6 +97,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ) -> None:
         self._store(locals())
 
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(
         self,
         X: Any,
@@ -124,11 +125,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises:
             ValueError: A parameter or data are not as they must be.
         """
-        self._validate_params()
         self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
         return self
 
     @available_if(lambda model: model._is_stochastic())  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
         """Go on with one epoch over these data.
 
@@ -144,7 +145,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises:
             ValueError: A parameter or data are not as they must be.
         """
-        self._validate_params()
         if _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer()
             self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
@@ -221,7 +221,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(y)
-        return X, self._label_binarizer.transform(y).astype(bool)
+        return X, self._binarized(y)
+
+    def _binarized(self, y: Array) -> Array:
+        """Checked labels as booleans (n, columns), as the label binarizer has them; of many rows in little time."""
+        classes = self._label_binarizer.classes_
+        if self._multilabel or y.ndim > 1 or classes.dtype.kind not in "biuf":
+            binarized: Array = self._label_binarizer.transform(y).astype(bool)
+            return binarized
+        if len(classes) == 1:
+            return np.zeros((len(y), 1), bool)
+        same: Array = y[:, None] == (classes if len(classes) > 2 else classes[1:])
+        return same
 
     def _check_classes(self, y: Array) -> None:
         classes = unique_labels(y)
@@ -288,7 +299,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             right = (outputs[:, 0] > 0.5) == y[:, 0]
         else:
             right = outputs.argmax(axis=1) == self._labels(y)
-        return float(np.average(right, weights=weight))
+        return float(right.mean() if weight is None else np.average(right, weights=weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import RegressorMixin
+from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
@@ -79,6 +79,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> None:
         self._store(locals())
 
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(
         self,
         X: Any,
@@ -106,11 +107,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Raises:
             ValueError: A parameter or data are not as they must be.
         """
-        self._validate_params()
         self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
         return self
 
     @available_if(lambda model: model._is_stochastic())  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Go on with one epoch over these data.
 
@@ -125,7 +126,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Raises:
             ValueError: A parameter or data are not as they must be.
         """
-        self._validate_params()
         self._fit(X, y, sample_weight, True)
         return self
 
