@@ -33,7 +33,7 @@ def codes_of(layers: tuple[Layer, ...]) -> dict[int, int]:
     return {}
 
 
-def check_codes(x: Array, codes: Mapping[int, int], what: str = "X") -> None:
+def check_codes(x: Any, codes: Mapping[int, int], what: str = "X") -> None:
     """Each column of codes holds whole numbers from 0 to its number of codes less one.
 
     Raises:

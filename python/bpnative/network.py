@@ -18,6 +18,7 @@ from .layer_views import Layer, Views, assign
 from .layers import as_layers
 from .network_state import NetworkFiles, check_dtype
 from .seeds import Seed, check_seed, weight_generators
+from .sparse import SparseRows, as_sparse_rows, is_sparse
 from .specification import check_count, check_flag
 from .summary import summary_text
 
@@ -186,7 +187,7 @@ class Network(NetworkFiles):
         A row gives the same bits alone and in any batch; NaN and infinity are passed on; Ctrl-C is heard in between.
 
         Args:
-            X: (n, input_size); n may be 0.
+            X: (n, input_size); n may be 0. Sparse matrices of SciPy's are made dense block by block.
 
         Returns:
             A new array (n, output_size) of the network's dtype.
@@ -200,12 +201,13 @@ class Network(NetworkFiles):
             >>> bp.mlp([2, 3, 1], seed=0).predict([[0.0, 0.0]]).tolist()
             [[0.0]]
         """
-        x = data.as_rows(X, self._sizes[0], self._dtype, "X", "input_size of the network")
+        columns = self._sizes[0], self._dtype, "X", "input_size of the network"
+        x: Any = as_sparse_rows(X, *columns, finite=False) if is_sparse(X) else data.as_rows(X, *columns)
         if self._codes:
             check_codes(x, self._codes)
         out = np.empty((len(x), self._sizes[-1]), self._dtype)
-        rows = self._block_rows
-        if len(x) <= rows:
+        rows = min(self._block_rows, x.block_rows) if isinstance(x, SparseRows) else self._block_rows
+        if len(x) <= rows and not isinstance(x, SparseRows):
             self._native.predict(out, x)
         else:
             for start in range(0, len(x), rows):

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from .base import BaseMLP
+from .base import SPARSE_FORMATS, BaseMLP
 from .objective import Objective, for_classification
 from .parameters import CLASSIFIER_CONSTRAINTS
 
@@ -110,7 +110,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Fit the network to data.
 
         Args:
-            X: (n_samples, n_features), dense, or sparse and made dense as a whole; float32 is computed in float32,
+            X: (n_samples, n_features), dense, or sparse and made dense batch by batch; float32 is computed in float32,
                 all else in float64.
             y: Labels (n_samples,), or an indicator matrix (n_samples, n_labels) for several labels a sample.
             sample_weight: (n_samples,), at least 0.
@@ -208,7 +208,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self,
             X,
             y,
-            accept_sparse=["csr", "csc"],
+            accept_sparse=SPARSE_FORMATS,
             multi_output=True,
             dtype=(np.float64, np.float32),
             reset=reset,

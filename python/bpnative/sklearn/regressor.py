@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
-from .base import BaseMLP
+from .base import SPARSE_FORMATS, BaseMLP
 from .objective import Objective, for_regression
 from .parameters import REGRESSOR_CONSTRAINTS
 
@@ -92,7 +92,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Fit the network to data.
 
         Args:
-            X: (n_samples, n_features), dense, or sparse and made dense as a whole; float32 is computed in float32,
+            X: (n_samples, n_features), dense, or sparse and made dense batch by batch; float32 is computed in float32,
                 all else in float64.
             y: (n_samples,) or (n_samples, n_outputs).
             sample_weight: (n_samples,), at least 0.
@@ -146,7 +146,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             self,
             X,
             y,
-            accept_sparse=["csr", "csc"],
+            accept_sparse=SPARSE_FORMATS,
             multi_output=True,
             y_numeric=True,
             dtype=(np.float64, np.float32),

@@ -10,12 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from ..callbacks import Callback, Run
+from ..data import as_contiguous
 from ..samples import Order, Samples
+from ..sources import Source
+from ..sparse import SparseRows
 from ..trainer import Trainer
 from . import architecture
 from .objective import Objective
 
 Array = npt.NDArray[Any]
+
+
+def samples_of(X: Array | SparseRows, y: Array, weight: Array | None, dtype: np.dtype[Any]) -> Samples | Source:
+    """What native runs take their batches from: arrays as they are, sparse rows made dense batch by batch."""
+    if isinstance(X, SparseRows):
+        return Source(X, y, weight, None, dtype)
+    return Samples(as_contiguous(X, dtype), y, weight)
 
 
 class Steps:
@@ -27,7 +37,9 @@ class Steps:
     stands around a native call is what every epoch needs, and nothing else.
     """
 
-    def __init__(self, trainer: Trainer, objective: Objective, samples: Samples, alpha: float, batch_size: int) -> None:
+    def __init__(
+        self, trainer: Trainer, objective: Objective, samples: Samples | Source, alpha: float, batch_size: int
+    ) -> None:
         self._trainer, self._objective, self._batch_size = trainer, objective, batch_size
         self._alpha = alpha
         self._layers = architecture.dense_layers(trainer.network)
@@ -35,7 +47,10 @@ class Steps:
         if not alpha:  # a penalty that comes or goes costs a new plan: never for nothing
             self._set_l2(0.0)
         self._weight = samples.weight
-        self._samples = samples if samples.weight is None else samples._replace(weight=np.empty_like(samples.weight))
+        if samples.weight is not None:
+            samples = samples_of(samples.x, samples.y, np.empty_like(samples.weight), trainer.network.dtype)  # type: ignore[arg-type]
+        self._samples = samples
+        self._most_steps = max(1, samples.run_rows // batch_size)
         self._constant = objective.constant(samples.y, samples.weight)
         # Where the loss that is reported scales as the one that is gone down, so does its penalty.
         self._corrects = bool(alpha) and objective.loss_scale != objective.gradient_scale
@@ -66,7 +81,7 @@ class Steps:
         count, step, done = -(-n // batch_size), 0, 0
         losses = np.empty(count)
         while step < count and not trainer.stop_training:
-            steps, first_step = min(pace.steps, count - step), native.step_count
+            steps, first_step = min(pace.steps, self._most_steps, count - step), native.step_count
             part = order[done : done + steps * batch_size]
             rates, momenta = trainer._rates.of_steps(first_step, steps)
             of_part = losses[step : step + steps]

@@ -14,10 +14,12 @@ from ..around import evaluate
 from ..callbacks import Callback, end_all, gather
 from ..history import History
 from ..network import Network
-from ..samples import Samples
+from ..samples import Order, Samples
+from ..sources import Source
+from ..sparse import SparseRows
 from ..trainer import Trainer
 from . import solvers
-from .steps import Steps
+from .steps import Steps, samples_of
 
 if TYPE_CHECKING:
     from .base import BaseMLP
@@ -28,30 +30,33 @@ Array = npt.NDArray[Any]
 class Validation(NamedTuple):
     """Samples to score after each epoch: inputs, targets as `fit` checked them, weights."""
 
-    X: Array
+    X: Array | SparseRows
     y: Array
     weight: Array | None
 
 
 def split(
-    model: BaseMLP, X: Array, y: Array, weight: Array | None, stratify: bool
-) -> tuple[Array, Array, Array | None, Validation]:
+    model: BaseMLP, X: Array | SparseRows, y: Array, weight: Array | None, stratify: bool
+) -> tuple[Array | SparseRows, Array, Array | None, Validation]:
     """Set samples aside for early stopping, the same that scikit-learn would.
 
     Raises:
         ValueError: Too few of them, or of a class.
     """
-    arrays = [X, y] if weight is None else [X, y, weight]
-    parts = train_test_split(
-        *arrays,
+    train, test = train_test_split(
+        np.arange(len(y)),
         random_state=model._random_state,
         test_size=model.validation_fraction,
         stratify=y if stratify else None,
     )
-    if len(parts[1]) < 2:
+    if len(test) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
-    held_out = Validation(parts[1], parts[3], None if weight is None else parts[5])
-    return parts[0], parts[2], None if weight is None else parts[4], held_out
+
+    def part(rows: Order) -> Validation:
+        x = X.part(rows) if isinstance(X, SparseRows) else X[rows]
+        return Validation(x, y[rows], None if weight is None else weight[rows])
+
+    return *part(train), part(test)
 
 
 def clip_batch_size(batch_size: int | str, n: int) -> int:
@@ -71,14 +76,14 @@ def clip_batch_size(batch_size: int | str, n: int) -> int:
 
 
 def fit_stochastic(
-    model: BaseMLP, trainer: Trainer, samples: Samples, validation: Validation | None, incremental: bool
+    model: BaseMLP, trainer: Trainer, samples: Samples | Source, validation: Validation | None, incremental: bool
 ) -> None:
     """Train epoch after epoch until it has converged, or once where `incremental`."""
-    n = len(samples.x)
+    n = samples.n
     batch_size = clip_batch_size(model.batch_size, n)
     steps = Steps(trainer, model._objective, samples, model.alpha, batch_size)
     callbacks = gather(model.callbacks or (), False)
-    held_out = None if validation is None else _samples_of(model, validation, samples.x.dtype)
+    held_out = None if validation is None else _held_out(model, validation, trainer.network.dtype)
     trainer.history = history = History(["loss", *(["val_score", "val_loss"] if validation else [])])
     history.params = {"epochs": model.max_iter, "batch_size": batch_size, "samples": n}
     trainer.stop_training = False
@@ -105,11 +110,12 @@ def fit_stochastic(
                 print(f"Iteration {model.n_iter_:d}, loss = {loss:.8f}")
             logs = {"loss": loss}
             if validation is not None:
-                score = _score(model, trainer.network, validation)
+                assert held_out is not None
+                score = _score(model, trainer.network, held_out.x, validation)
                 if score > model.best_validation_score_:
                     best = snapshot(trainer.network)
                 logs["val_score"] = score
-                if callbacks and held_out is not None:
+                if callbacks:
                     logs["val_loss"] = model._objective.loss_scale * evaluate(trainer, held_out)["loss"]
             _count_no_improvement(model, logs.get("val_score"))
             if callbacks:
@@ -151,15 +157,15 @@ def restore(network: Network, kept: tuple[Array, Array]) -> None:
     network.parameters, network.statistics[...] = kept
 
 
-def _samples_of(model: BaseMLP, validation: Validation, dtype: npt.DTypeLike) -> Samples:
+def _held_out(model: BaseMLP, validation: Validation, dtype: np.dtype[Any]) -> Samples | Source:
     weight = validation.weight
     if weight is not None:
         weight = (weight * (len(weight) / weight.sum(dtype=np.float64))).astype(dtype)
-    return Samples(np.ascontiguousarray(validation.X, dtype), model._native_targets(validation.y, dtype), weight)
+    return samples_of(validation.X, model._native_targets(validation.y, dtype), weight, dtype)
 
 
-def _score(model: BaseMLP, network: Network, validation: Validation) -> float:
-    outputs = model._objective.outputs_of(network.predict(validation.X))
+def _score(model: BaseMLP, network: Network, X: Any, validation: Validation) -> float:
+    outputs = model._objective.outputs_of(network.predict(X))
     score = model._score_outputs(outputs, validation.y, validation.weight)
     model.validation_scores_.append(score)
     if model.verbose:
