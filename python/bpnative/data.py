@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import frames, labels
+from .dlpack import unpacked
 from .inputs import check_codes
 from .losses import Loss
 from .samples import Samples
@@ -27,7 +28,7 @@ Array = npt.NDArray[Any]
 
 
 def as_numbers(value: object, what: str) -> Array:
-    """Any array-like of real numbers as an ndarray, not copied where it is one.
+    """Any array-like of real numbers as an ndarray, not copied where it is one, or offers DLPack on the CPU.
 
     Raises:
         TypeError: It is sparse, or holds strings, objects, dates or complex numbers.
@@ -43,22 +44,26 @@ def as_numbers(value: object, what: str) -> Array:
         raise ValueError(f"expected {what} without masked values: fill them, for example with {what}.filled(0)")
     if frames.is_frame(value):
         return frames.frame_numbers(value, what)
+    value = unpacked(value, what)
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"expected {what} as rows of equal length: {error}") from None
     except Exception as error:
-        raise TypeError(f"expected {what} as an array of numbers, got {type(value).__name__}: {error}") from None
+        advice = ": convert it to float32 first" if "bfloat16" in str(getattr(value, "dtype", "")) else ""
+        kind = type(value).__name__
+        raise TypeError(f"expected {what} as an array of numbers, got {kind}: {error}{advice}") from None
     if array.dtype.kind in "buif":
         return array
-    advice = {
+    advices = {
         "O": f"convert it first, for example with np.asarray({what}, dtype=float)",
         "U": "encode strings as numbers first, for example with np.unique(…, return_inverse=True)",
         "c": "pass real and imaginary parts as separate columns",
+        "V": "convert it to float32 first",  # bfloat16 and its kin
     }
     kind = "U" if array.dtype.kind in "ST" else array.dtype.kind
     raise TypeError(
-        f"expected {what} as real numbers, got dtype {array.dtype}: {advice.get(kind, 'convert it to numbers first')}"
+        f"expected {what} as real numbers, got dtype {array.dtype}: {advices.get(kind, 'convert it to numbers first')}"
     )
 
 

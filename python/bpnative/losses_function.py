@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _bpnative
+from .dlpack import unpacked
 from .losses_base import Loss
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class FunctionLoss(Loss):
         if not isinstance(result, (tuple, list)) or len(result) != 2:
             got = type(result).__name__ + (f" of {len(result)}" if isinstance(result, (tuple, list)) else "")
             raise TypeError(f"expected a pair (loss, output_gradient) from the loss {self._called()}, got {got}")
-        value, gradient = (np.asarray(part) for part in result)
+        value, gradient = (np.asarray(unpacked(part, f"the result of {self._called()}")) for part in result)
         if value.dtype.kind not in "buif" or value.size != 1:
             raise TypeError(f"expected the loss of {self._called()} as one real number, got {result[0]!r}")
         if gradient.dtype.kind not in "buif":

@@ -45,7 +45,7 @@ def training_data(
         raise ValueError("expected validation_data or validation_split, got both")
     validation = validation_samples(trainer, validation_data)
     if y is None:
-        if hasattr(X, "shape") or is_frame(X):
+        if hasattr(X, "shape") or hasattr(X, "__dlpack__") or is_frame(X):
             raise TypeError(f"expected y beside X, or batches (X, y) as X; got X of type {type(X).__name__} alone")
         refused = {"sample_weight": sample_weight, "validation_split": validation_split, "augment": augment}
         for name, value in refused.items():

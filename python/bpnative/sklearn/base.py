@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..data import as_contiguous
+from ..dlpack import unpacked
 from ..network import Network
 from ..optimizers import Optimizer
 from ..sparse import SparseRows
@@ -112,6 +113,7 @@ class BaseMLP(BaseEstimator, ABC):
         incremental: bool,
         validation: tuple[Any, Any, Any] = (None, None, None),
     ) -> None:
+        X, y, sample_weight = unpacked(X, "X"), unpacked(y, "y"), unpacked(sample_weight, "sample_weight")
         self._check_settings()
         hidden = architecture.hidden_sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
@@ -171,6 +173,7 @@ class BaseMLP(BaseEstimator, ABC):
         return weight
 
     def _check_validation(self, X: Any, y: Any, sample_weight: Any) -> Validation | None:
+        y, sample_weight = unpacked(y, "y_val"), unpacked(sample_weight, "sample_weight_val")
         if X is None and y is None:
             if sample_weight is not None:
                 raise ValueError("sample_weight_val was given without X_val and y_val")
@@ -183,7 +186,7 @@ class BaseMLP(BaseEstimator, ABC):
         return Validation(X, self._validation_targets(y, len(X)), self._check_weight(sample_weight, X))
 
     def _check_inputs(self, X: Any) -> Array | SparseRows:
-        X = validate_data(self, X, accept_sparse=SPARSE_FORMATS, reset=False)
+        X = validate_data(self, unpacked(X, "X"), accept_sparse=SPARSE_FORMATS, reset=False)
         if issparse(X):
             return SparseRows(X, self.network_.dtype if hasattr(self, "network_") else X.dtype, "X")
         array: Array = X

@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from ..dlpack import unpacked
 from .base import SPARSE_FORMATS, BaseMLP
 from .objective import Objective, for_classification
 from .parameters import CLASSIFIER_CONSTRAINTS
@@ -128,6 +129,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
         return self
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy of `predict`; of several labels, the part of samples with all of them right.
+
+        Args:
+            X: (n_samples, n_features).
+            y: True labels.
+            sample_weight: (n_samples,).
+
+        Raises:
+            sklearn.exceptions.NotFittedError: Before `fit`.
+        """
+        return float(super().score(X, unpacked(y, "y"), unpacked(sample_weight, "sample_weight")))
+
     @available_if(lambda model: model._is_stochastic())  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
@@ -145,6 +159,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises:
             ValueError: A parameter or data are not as they must be.
         """
+        y, classes = unpacked(y, "y"), unpacked(classes, "classes")
         if _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer()
             self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)

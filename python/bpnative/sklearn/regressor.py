@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
+from ..dlpack import unpacked
 from .base import SPARSE_FORMATS, BaseMLP
 from .objective import Objective, for_regression
 from .parameters import REGRESSOR_CONSTRAINTS
@@ -109,6 +110,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
         return self
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The coefficient of determination R² of `predict`, the mean over outputs.
+
+        Args:
+            X: (n_samples, n_features).
+            y: True targets.
+            sample_weight: (n_samples,).
+
+        Raises:
+            sklearn.exceptions.NotFittedError: Before `fit`.
+        """
+        return float(super().score(X, unpacked(y, "y"), unpacked(sample_weight, "sample_weight")))
 
     @available_if(lambda model: model._is_stochastic())  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
