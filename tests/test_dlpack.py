@@ -145,7 +145,7 @@ def test_pytorch(view):
     assert trained(Alone(x), Alone(y), Alone(weight)) == trained(X, LABELS, WEIGHT)
     net = bp.mlp([3, 1], seed=0)
     for wrong, message in [
-        (x.bfloat16(), "got Tensor: .*BFloat16: convert it to float32 first"),
+        (x.bfloat16(), "got Tensor of bfloat16: convert it to float32 first"),
         (Alone(x.bfloat16()), "of a type that NumPy has, got Alone: .*convert it first, for example to float32"),
         (x.clone().requires_grad_(), "detach"),
         (x.to("meta"), "meta"),
@@ -159,8 +159,17 @@ def test_jax():
     arrays = [jax.numpy.asarray(array) for array in (X, LABELS, WEIGHT)]
     assert trained(*arrays) == trained(X, LABELS, WEIGHT)
     assert trained(arrays[0].T.T[::1], *arrays[1:]) == trained(X, LABELS, WEIGHT)
-    with pytest.raises(TypeError, match=r"expected X as real numbers, got dtype bfloat16: convert it to float32 first"):
-        bp.mlp([3, 1], seed=0).predict(arrays[0].astype(jax.numpy.bfloat16))
+    half = arrays[0].astype(jax.numpy.bfloat16)
+    for value, kind in ((half, "ArrayImpl"), (np.asarray(half), "ndarray")):
+        with pytest.raises(TypeError, match=rf"expected X .*, got {kind} of bfloat16: convert it to float32 first"):
+            bp.mlp([3, 1], seed=0).predict(value)
+
+
+def test_bfloat16_in_estimators():
+    estimators = pytest.importorskip("bpnative.sklearn", reason="scikit-learn is not installed")
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    with pytest.raises(TypeError, match=r"expected X .*, got ArrayImpl of bfloat16: convert it to float32 first"):
+        estimators.MLPRegressor().fit(jax.numpy.asarray(X, jax.numpy.bfloat16), LABELS)
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")

@@ -50,20 +50,17 @@ def as_numbers(value: object, what: str) -> Array:
     except ValueError as error:
         raise ValueError(f"expected {what} as rows of equal length: {error}") from None
     except Exception as error:
-        advice = ": convert it to float32 first" if "bfloat16" in str(getattr(value, "dtype", "")) else ""
-        kind = type(value).__name__
-        raise TypeError(f"expected {what} as an array of numbers, got {kind}: {error}{advice}") from None
+        raise TypeError(f"expected {what} as an array of numbers, got {type(value).__name__}: {error}") from None
     if array.dtype.kind in "buif":
         return array
-    advices = {
+    advice = {
         "O": f"convert it first, for example with np.asarray({what}, dtype=float)",
         "U": "encode strings as numbers first, for example with np.unique(…, return_inverse=True)",
         "c": "pass real and imaginary parts as separate columns",
-        "V": "convert it to float32 first",  # bfloat16 and its kin
     }
     kind = "U" if array.dtype.kind in "ST" else array.dtype.kind
     raise TypeError(
-        f"expected {what} as real numbers, got dtype {array.dtype}: {advices.get(kind, 'convert it to numbers first')}"
+        f"expected {what} as real numbers, got dtype {array.dtype}: {advice.get(kind, 'convert it to numbers first')}"
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 # Devices by their number in dlpack.h. Memory of the CPU's that is pinned for a GPU is the CPU's.
 _CPU = {1, 3, 11}
 _DEVICES = {2: "CUDA", 4: "OpenCL", 7: "Vulkan", 8: "Metal", 9: "VPI", 10: "ROCm", 13: "CUDA managed", 14: "oneAPI"}
+_COMMON = {type(None), list, tuple, float, int}
 _NUMPYS_OWN = ("__array__", "__array_interface__", "__array_struct__")
 
 
@@ -32,10 +33,10 @@ def has_dlpack_alone(value: object) -> bool:
 
 
 def unpacked(value: Any, what: str) -> Any:
-    """A NumPy view of what offers DLPack alone, anything else as it is.
+    """A NumPy view of what offers DLPack alone; anything else as it is.
 
     Raises:
-        TypeError: It lies in the memory of another device, or holds what NumPy has no type for.
+        TypeError: It lies in the memory of another device, or holds what NumPy has no type for, such as bfloat16.
 
     Example:
         >>> class Other:
@@ -46,9 +47,16 @@ def unpacked(value: Any, what: str) -> Any:
         >>> unpacked(Other(), "X")
         array([0., 1., 2.])
     """
-    if not has_dlpack_alone(value):
+    if type(value) in _COMMON or (type(value) is np.ndarray and value.dtype.kind != "V"):
         return value
     kind = type(value).__name__
+    if str(getattr(value, "dtype", "")).endswith("bfloat16"):
+        raise TypeError(
+            f"expected {what} as real numbers of a type that NumPy has, got {kind} of bfloat16: convert it to float32 "
+            f"first"
+        )
+    if not has_dlpack_alone(value):
+        return value
     try:
         device, number = value.__dlpack_device__()
         device = int(device)
