@@ -187,6 +187,7 @@ class FunctionTrainer:
         clip_norm: float = 0.0,
         clip_value: float = 0.0,
         momentum: npt.NDArray[np.float64] | None = None,
+        penalty: npt.NDArray[np.float64] | None = None,
     ) -> None:
         """One update for each step of the order, which takes `accumulate` minibatches."""
         whole = batch_size * accumulate
@@ -207,7 +208,8 @@ class FunctionTrainer:
                 self._network.gradients = sum_of_gradients
             losses[step] = loss
             one = None if momentum is None else momentum[step : step + 1]
-            self._native.update(np.ascontiguousarray(rates), clip_norm, clip_value, one)
+            factor = 1.0 if penalty is None else float(penalty[step])
+            self._native.update(np.ascontiguousarray(rates), clip_norm, clip_value, one, factor)
 
     def gradients(self, gradient: Array, x: Array, y: Array, weight: Array | None) -> float:
         """The loss; its gradient in all parameters goes to `gradient`."""

@@ -268,6 +268,29 @@ def test_sparse_in_the_memory_of_a_batch(settings: dict[str, Any]) -> None:
     assert peak < 400e6
 
 
+def test_a_batch_without_weight_moves_nothing() -> None:
+    model = MLPClassifier((8,), solver="sgd", momentum=0.0, batch_size=50, shuffle=False, max_iter=4, random_state=0)
+    whole = model.fit(IRIS, SPECIES, np.repeat([0.0, 1.0], [50, 100])).coefs_
+    part = MLPClassifier(**model.get_params())
+    part.partial_fit(IRIS[50:], SPECIES[50:], classes=[0, 1, 2])  # the same steps without those of no weight
+    for _ in range(3):
+        part.partial_fit(IRIS[50:], SPECIES[50:])
+    for mine, other in zip(whole, part.coefs_, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-12)
+
+
+def test_a_penalty_with_a_function_as_loss() -> None:
+    def half_squares(output: Any, target: Any) -> Any:
+        return 0.5 * float(((output - target) ** 2).mean()), (output - target) / output.size
+
+    weights = []
+    settings = {"solver": "sgd", "momentum": 0.0, "alpha": 0.5, "batch_size": 40, "max_iter": 3, "random_state": 0}
+    for loss in (bp.FunctionLoss(half_squares), "squared_error"):
+        model = MLPRegressor(loss, (4,), **settings)
+        weights.append(model.fit(IRIS[:, :3], IRIS[:, 3]).coefs_[0])
+    np.testing.assert_allclose(*weights, rtol=1e-11)
+
+
 def test_targets_of_another_width() -> None:
     model = MLPRegressor(**SETTINGS).partial_fit(IRIS, IRIS[:, 0])
     with pytest.raises(ValueError, match="1 columns, as in the previous fit, got 2"):
