@@ -66,7 +66,7 @@ def training_data(
         weight = _class_weighted(class_weight, target, weight, rows, checker)
     if rows is None and augmentation is None and isinstance(x, np.ndarray):
         return Samples(x, target, weight), validation
-    return Source(x, target, weight, rows, checker.dtype, augmentation), validation
+    return Source(x, target, weight, rows, checker.dtype, augmentation, checker.codes), validation
 
 
 NAMES = ("X", "y", "sample_weight")
@@ -85,7 +85,7 @@ def evaluation_data(
     trainer.check_metrics(target)
     if isinstance(x, np.ndarray):
         return Samples(x, target, weight)
-    return Source(x, target, weight, None, trainer._data.dtype)
+    return Source(x, target, weight, None, trainer._data.dtype, codes=trainer._data.codes)
 
 
 def validation_samples(trainer: Trainer, validation_data: Any) -> Samples | Source | None:
@@ -123,9 +123,9 @@ def _arrays(
         X = Scaled(X)
     check_columns(X.array, checker.n_inputs, names[0], "input_size of the network")
     if not X.on_disk:
-        source = Source(X, np.empty(0), None, None, checker.dtype)
+        source = Source(X, np.empty(0), None, None, checker.dtype, codes=checker.codes)
         block = max(1, 2**20 // checker.n_inputs)
-        if X.array.dtype.kind == "f":
+        if X.array.dtype.kind == "f" or checker.codes:
             for start in range(0, len(X), block):
                 source.gather(source.rows[start : start + block])
     return X, *_beside(checker, X, y, sample_weight, names)
@@ -134,7 +134,7 @@ def _arrays(
 def _beside(
     checker: Checker, X: Scaled | SparseRows, y: object, sample_weight: object, names: tuple[str, str, str]
 ) -> tuple[Array, Array | None]:
-    """Y and weights of as many rows as X has, at least one."""
+    """Targets and weights of as many rows as X has, at least one."""
     if len(X) == 0:
         raise ValueError(f"expected {names[0]} with at least one row, got shape {X.shape}")
     target = checker.targets(y, len(X), names[1], every_value=True)
@@ -146,7 +146,7 @@ def _part(
 ) -> Samples | Source:
     if isinstance(x, np.ndarray):
         return Samples(x[rows], y[rows], None if weight is None else weight[rows])
-    return Source(x, y, weight, rows, checker.dtype)
+    return Source(x, y, weight, rows, checker.dtype, codes=checker.codes)
 
 
 def _class_weighted(class_weight: Any, y: Array, weight: Array | None, rows: Any, checker: Checker) -> Array | None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from .data import as_rows
+from .inputs import check_codes
 from .samples import Array, Order, Samples
 from .scaled import Scaled
 from .sparse import BLOCK_VALUES, SparseRows
@@ -35,6 +36,7 @@ class Source:
         rows: The rows that belong to it; None takes all.
         dtype: The network's.
         augment: What each batch goes through, or None.
+        codes: Columns of x that hold codes, and how many codes each has.
 
     Example:
         >>> source = Source(Scaled([[1], [2], [3]]), np.ones((3, 1)), None, np.array([2, 0]), np.dtype("float32"))
@@ -50,7 +52,9 @@ class Source:
         rows: Order | None,
         dtype: np.dtype[Any],
         augment: Augmentation | None = None,
+        codes: Mapping[int, int] | None = None,
     ) -> None:
+        self.codes = codes
         self.x, self.y, self.weight, self.dtype, self.augment = x, y, weight, dtype, augment
         self.rows = np.arange(len(x), dtype=np.int64) if rows is None else rows
         on_disk = isinstance(x, Scaled) and x.on_disk
@@ -90,7 +94,8 @@ class Source:
         """Rows of x as native code takes them.
 
         Raises:
-            ValueError: A number is NaN or infinite. (Data on disk are looked at here, the others before training.)
+            ValueError: A number is NaN or infinite, or no code where codes are. (Data on disk are looked at here, the
+                others before training.)
         """
         if isinstance(self.x, np.ndarray):
             return self.x[part]
@@ -106,6 +111,8 @@ class Source:
                     f"expected finite numbers in X, got {self.x.array[part[row], column]} in row {part[row]}, column "
                     f"{column}: drop or fill such rows"
                 )
+        if self.codes:
+            check_codes(gathered, self.codes, rows=part)
         return gathered
 
 
