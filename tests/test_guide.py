@@ -16,7 +16,7 @@ NEEDS = {
     "onnx": ("to_onnx(", "from_onnx("),
     "torch": ("to_torch(", "from_torch(", "import torch"),
     "sklearn": ("bpnative.sklearn", "from_sklearn(", "import sklearn", "from sklearn"),
-    "scipy": ("LBFGS(",),
+    "scipy": ("LBFGS(", "import scipy"),
     "polars": ("import polars",),
 }
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "guide" / "images"

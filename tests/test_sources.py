@@ -116,6 +116,20 @@ def test_wrong_scaled_data(make, error, message):
 
 
 # ---- files on disk -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_codes_that_are_none(where, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare, "WINDOW_BYTES", 0)
+    codes = np.zeros((N, K), np.uint8)
+    codes[123, 2] = 9
+    net = bp.Network([bp.Embedding({2: 9}), bp.Dense(3)], K, seed=0)
+    subject = bp.Trainer(net, "cross_entropy")
+    data = bp.Scaled(codes) if where == "memory" else on_disk(tmp_path, codes)
+    for call in (lambda: subject.fit(data, LABELS, progress=False), lambda: subject.evaluate(data, LABELS)):
+        with pytest.raises(ValueError, match=r"codes 0 to 8 in column 2 of X \(Embedding\), got 9.0 in row 123"):
+            call()
+    assert subject.fit(data[:100], LABELS[:100], progress=False)["loss"]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
 def test_a_file_trains_as_its_array_does(tmp_path, dtype):
     array = BYTES.astype(dtype)

@@ -84,6 +84,7 @@ class Trainer:
         clip_norm: float = 0.0,
         clip_value: float = 0.0,
         momentum: npt.NDArray[np.float64] | None = None,
+        penalty: npt.NDArray[np.float64] | None = None,
     ) -> None: ...
     def update(
         self,
@@ -91,6 +92,7 @@ class Trainer:
         clip_norm: float = 0.0,
         clip_value: float = 0.0,
         momentum: npt.NDArray[np.float64] | None = None,
+        penalty: float = 1.0,
     ) -> None: ...
     def gradients(
         self, gradient: _Floats, x: _Floats, y: _Floats | _Labels, sample_weight: _Floats | None

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import frames, labels
+from .dlpack import unpacked
 from .inputs import check_codes
 from .losses import Loss
 from .samples import Samples
@@ -27,7 +28,7 @@ Array = npt.NDArray[Any]
 
 
 def as_numbers(value: object, what: str) -> Array:
-    """Any array-like of real numbers as an ndarray, not copied where it is one.
+    """Any array-like of real numbers as an ndarray, not copied where it is one, or offers DLPack on the CPU.
 
     Raises:
         TypeError: It is sparse, or holds strings, objects, dates or complex numbers.
@@ -43,6 +44,7 @@ def as_numbers(value: object, what: str) -> Array:
         raise ValueError(f"expected {what} without masked values: fill them, for example with {what}.filled(0)")
     if frames.is_frame(value):
         return frames.frame_numbers(value, what)
+    value = unpacked(value, what)
     try:
         array = np.asarray(value)
     except ValueError as error:

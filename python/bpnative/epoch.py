@@ -140,7 +140,10 @@ def train_epoch(
     order, losses, meter, n = position.order, position.losses, position.meter, len(position.order)
     done, step = position.done, position.step
     samples_a_step = batch_size * trainer.accumulate
-    most_steps = max(1, RUN_OUTPUTS // (samples_a_step * network.output_size)) if trainer.metrics else len(losses)
+    most_rows = position.samples.run_rows
+    if trainer.metrics:
+        most_rows = min(most_rows, RUN_OUTPUTS // network.output_size)
+    most_steps = max(1, most_rows // samples_a_step)
     while done < n and not trainer.stop_training:
         steps = min(trainer._pace.steps, most_steps, len(losses) - step)
         part = order[done : done + steps * samples_a_step]

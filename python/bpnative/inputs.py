@@ -33,8 +33,8 @@ def codes_of(layers: tuple[Layer, ...]) -> dict[int, int]:
     return {}
 
 
-def check_codes(x: Array, codes: Mapping[int, int], what: str = "X") -> None:
-    """Each column of codes holds whole numbers from 0 to its number of codes less one.
+def check_codes(x: Any, codes: Mapping[int, int], what: str = "X", rows: Any = None) -> None:
+    """Each column of codes holds whole numbers from 0 to its number of codes less one; `rows` are their numbers.
 
     Raises:
         ValueError: One does not; the first such row and column are named.
@@ -49,7 +49,7 @@ def check_codes(x: Array, codes: Mapping[int, int], what: str = "X") -> None:
         if len(wrong):
             raise ValueError(
                 f"expected codes 0 to {count - 1} in column {column} of {what} (Embedding), got {values[wrong[0]]} in "
-                f"row {wrong[0]}: give unknown categories a code of their own"
+                f"row {wrong[0] if rows is None else rows[wrong[0]]}: give unknown categories a code of their own"
             )
 
 

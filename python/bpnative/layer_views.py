@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from . import _bpnative
 from .activations import Activation
+from .dlpack import unpacked
 from .layer_base import LayerSpecification
 
 Array = npt.NDArray[Any]
@@ -231,7 +232,7 @@ def assign(view: Array, values: npt.ArrayLike, what: str) -> None:
     """
     if values is view:
         return
-    array = np.asarray(values)
+    array = np.asarray(unpacked(values, what))
     if array.shape != view.shape:
         raise ValueError(f"expected {what} of shape {view.shape}, got {array.shape}")
     view[...] = array

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _bpnative
+from .dlpack import unpacked
 from .losses_base import Loss
 from .specification import specification
 
@@ -107,7 +108,7 @@ class FunctionLoss(Loss):
         if not isinstance(result, (tuple, list)) or len(result) != 2:
             got = type(result).__name__ + (f" of {len(result)}" if isinstance(result, (tuple, list)) else "")
             raise TypeError(f"expected a pair (loss, output_gradient) from the loss {self._called()}, got {got}")
-        value, gradient = (np.asarray(part) for part in result)
+        value, gradient = (np.asarray(unpacked(part, f"the result of {self._called()}")) for part in result)
         if value.dtype.kind not in "buif" or value.size != 1:
             raise TypeError(f"expected the loss of {self._called()} as one real number, got {result[0]!r}")
         if gradient.dtype.kind not in "buif":
@@ -186,6 +187,7 @@ class FunctionTrainer:
         clip_norm: float = 0.0,
         clip_value: float = 0.0,
         momentum: npt.NDArray[np.float64] | None = None,
+        penalty: npt.NDArray[np.float64] | None = None,
     ) -> None:
         """One update for each step of the order, which takes `accumulate` minibatches."""
         whole = batch_size * accumulate
@@ -206,7 +208,8 @@ class FunctionTrainer:
                 self._network.gradients = sum_of_gradients
             losses[step] = loss
             one = None if momentum is None else momentum[step : step + 1]
-            self._native.update(np.ascontiguousarray(rates), clip_norm, clip_value, one)
+            factor = 1.0 if penalty is None else float(penalty[step])
+            self._native.update(np.ascontiguousarray(rates), clip_norm, clip_value, one, factor)
 
     def gradients(self, gradient: Array, x: Array, y: Array, weight: Array | None) -> float:
         """The loss; its gradient in all parameters goes to `gradient`."""

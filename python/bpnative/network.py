@@ -19,6 +19,7 @@ from .layers import as_layers
 from .network_state import NetworkFiles, check_dtype
 from .scaled import Scaled, is_stored, stored_blocks
 from .seeds import Seed, check_seed, weight_generators
+from .sparse import SparseRows, as_sparse_rows, is_sparse
 from .specification import check_count, check_flag
 from .summary import summary_text
 
@@ -188,7 +189,7 @@ class Network(NetworkFiles):
         Arrays of another type, also on disk, and `Scaled` data are converted block by block.
 
         Args:
-            X: (n, input_size); n may be 0.
+            X: (n, input_size); n may be 0. Sparse matrices of SciPy's are made dense block by block.
 
         Returns:
             A new array (n, output_size) of the network's dtype.
@@ -202,16 +203,19 @@ class Network(NetworkFiles):
             >>> bp.mlp([2, 3, 1], seed=0).predict([[0.0, 0.0]]).tolist()
             [[0.0]]
         """
+        columns = self._sizes[0], self._dtype, "X", "input_size of the network"
         x: Any = X
-        if not data.is_ready(X, self._dtype, self._sizes[0]):
+        if is_sparse(X):
+            x = as_sparse_rows(X, *columns, finite=False)
+        elif not data.is_ready(X, self._dtype, self._sizes[0]):
             if not self._codes and is_stored(X, self._sizes[0], self._dtype):
                 return self._predict_stored(x)
-            x = data.as_rows(X, self._sizes[0], self._dtype, "X", "input_size of the network")
+            x = data.as_rows(X, *columns)
         if self._codes:
             check_codes(x, self._codes)
         out = np.empty((len(x), self._sizes[-1]), self._dtype)
-        rows = self._block_rows
-        if len(x) <= rows:
+        rows = min(self._block_rows, x.block_rows) if isinstance(x, SparseRows) else self._block_rows
+        if len(x) <= rows and not isinstance(x, SparseRows):
             self._native.predict(out, x)
         else:
             for start in range(0, len(x), rows):

@@ -10,10 +10,12 @@ from .batches import Batches
 from .class_weights import class_numbers, with_class_weight
 from .data import Checker, check_columns
 from .frames import is_frame
+from .inputs import check_codes
 from .samples import Array, Samples
 from .scaled import Scaled, is_on_disk
 from .seeds import seed_words
 from .sources import WINDOW_BYTES, Augmentation, Source
+from .sparse import SparseRows, as_sparse_rows, is_sparse
 from .specification import check_number
 from .splitting import split_rows
 
@@ -43,7 +45,7 @@ def training_data(
         raise ValueError("expected validation_data or validation_split, got both")
     validation = validation_samples(trainer, validation_data)
     if y is None:
-        if hasattr(X, "shape") or is_frame(X):
+        if hasattr(X, "shape") or hasattr(X, "__dlpack__") or is_frame(X):
             raise TypeError(f"expected y beside X, or batches (X, y) as X; got X of type {type(X).__name__} alone")
         refused = {"sample_weight": sample_weight, "validation_split": validation_split, "augment": augment}
         for name, value in refused.items():
@@ -64,9 +66,9 @@ def training_data(
         validation = _part(x, target, weight, held_out, checker)
     if class_weight is not None:
         weight = _class_weighted(class_weight, target, weight, rows, checker)
-    if rows is None and augmentation is None and not isinstance(x, Scaled):
+    if rows is None and augmentation is None and isinstance(x, np.ndarray):
         return Samples(x, target, weight), validation
-    return Source(x, target, weight, rows, checker.dtype, augmentation), validation
+    return Source(x, target, weight, rows, checker.dtype, augmentation, checker.codes), validation
 
 
 NAMES = ("X", "y", "sample_weight")
@@ -83,7 +85,9 @@ def evaluation_data(
     """
     x, target, weight = _arrays(trainer._data, X, y, sample_weight, names)
     trainer.check_metrics(target)
-    return Source(x, target, weight, None, trainer._data.dtype) if isinstance(x, Scaled) else Samples(x, target, weight)
+    if isinstance(x, np.ndarray):
+        return Samples(x, target, weight)
+    return Source(x, target, weight, None, trainer._data.dtype, codes=trainer._data.codes)
 
 
 def validation_samples(trainer: Trainer, validation_data: Any) -> Samples | Source | None:
@@ -109,29 +113,42 @@ def _arrays(
     y: object,
     sample_weight: object,
     names: tuple[str, str, str] = NAMES,
-) -> tuple[Array | Scaled, Array, Array | None]:
+) -> tuple[Array | Scaled | SparseRows, Array, Array | None]:
     """X, y and weights, every value looked at but those of X on disk: they are, when they are read."""
+    if is_sparse(X):
+        X = as_sparse_rows(X, checker.n_inputs, checker.dtype, names[0], "input_size of the network")
+        check_codes(X, checker.codes or {}, names[0])
+        return X, *_beside(checker, X, y, sample_weight, names)
     if not isinstance(X, Scaled):
         if not (is_on_disk(X) and X.nbytes > WINDOW_BYTES):
             return checker.dataset(X, y, sample_weight, names)
         X = Scaled(X)
     check_columns(X.array, checker.n_inputs, names[0], "input_size of the network")
     if not X.on_disk:
-        source = Source(X, np.empty(0), None, None, checker.dtype)
+        source = Source(X, np.empty(0), None, None, checker.dtype, codes=checker.codes)
         block = max(1, 2**20 // checker.n_inputs)
-        if X.array.dtype.kind == "f":
+        if X.array.dtype.kind == "f" or checker.codes:
             for start in range(0, len(X), block):
                 source.gather(source.rows[start : start + block])
+    return X, *_beside(checker, X, y, sample_weight, names)
+
+
+def _beside(
+    checker: Checker, X: Scaled | SparseRows, y: object, sample_weight: object, names: tuple[str, str, str]
+) -> tuple[Array, Array | None]:
+    """Targets and weights of as many rows as X has, at least one."""
     if len(X) == 0:
         raise ValueError(f"expected {names[0]} with at least one row, got shape {X.shape}")
     target = checker.targets(y, len(X), names[1], every_value=True)
-    return X, target, checker.weights(sample_weight, len(X), names[2])
+    return target, checker.weights(sample_weight, len(X), names[2])
 
 
-def _part(x: Array | Scaled, y: Array, weight: Array | None, rows: Any, checker: Checker) -> Samples | Source:
-    if isinstance(x, Scaled):
-        return Source(x, y, weight, rows, checker.dtype)
-    return Samples(x[rows], y[rows], None if weight is None else weight[rows])
+def _part(
+    x: Array | Scaled | SparseRows, y: Array, weight: Array | None, rows: Any, checker: Checker
+) -> Samples | Source:
+    if isinstance(x, np.ndarray):
+        return Samples(x[rows], y[rows], None if weight is None else weight[rows])
+    return Source(x, y, weight, rows, checker.dtype, codes=checker.codes)
 
 
 def _class_weighted(class_weight: Any, y: Array, weight: Array | None, rows: Any, checker: Checker) -> Array | None:

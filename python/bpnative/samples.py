@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +18,10 @@ class SampleSource(Protocol):
     @property
     def n(self) -> int:
         """How many samples an epoch has."""
+
+    @property
+    def run_rows(self) -> int:
+        """How many samples may lie gathered in memory for one native call; one step's at least do."""
 
     @property
     def y(self) -> Array:
@@ -49,6 +54,11 @@ class Samples(NamedTuple):
     def n(self) -> int:
         """How many samples there are."""
         return len(self.x)
+
+    @property
+    def run_rows(self) -> int:
+        """Any number: nothing is gathered."""
+        return sys.maxsize
 
     def order(self, generator: np.random.Generator | None) -> Order:
         """The order of an epoch, see `sample_order`."""

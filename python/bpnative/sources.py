@@ -1,4 +1,4 @@
-"""Data that Python gathers for each native call: parts of X, `Scaled` ones, files on disk, augmented batches.
+"""Data that Python gathers for each native call: parts of X, `Scaled` or sparse ones, files on disk, augmented ones.
 
 What can be handed to native code as it is, is; see `prepare`, which chooses.
 """
@@ -6,15 +6,18 @@ What can be handed to native code as it is, is; see `prepare`, which chooses.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from .data import as_rows
+from .inputs import check_codes
 from .samples import Array, Order, Samples
 from .scaled import Scaled
+from .sparse import BLOCK_VALUES, SparseRows
 
 Augment: TypeAlias = "Callable[..., npt.ArrayLike]"
 
@@ -27,12 +30,13 @@ class Source:
     """Samples gathered in Python: rows of x, given by number, converted and augmented for each native call.
 
     Args:
-        x: An array as native code takes it, or a `Scaled`.
+        x: An array as native code takes it, a `Scaled` or `SparseRows`.
         y: Targets of all rows of x.
         weight: Weights of all rows of x, or None.
         rows: The rows that belong to it; None takes all.
         dtype: The network's.
         augment: What each batch goes through, or None.
+        codes: Columns of x that hold codes, and how many codes each has.
 
     Example:
         >>> source = Source(Scaled([[1], [2], [3]]), np.ones((3, 1)), None, np.array([2, 0]), np.dtype("float32"))
@@ -42,17 +46,21 @@ class Source:
 
     def __init__(
         self,
-        x: Array | Scaled,
+        x: Array | Scaled | SparseRows,
         y: Array,
         weight: Array | None,
         rows: Order | None,
         dtype: np.dtype[Any],
         augment: Augmentation | None = None,
+        codes: Mapping[int, int] | None = None,
     ) -> None:
+        self.codes = codes
         self.x, self.y, self.weight, self.dtype, self.augment = x, y, weight, dtype, augment
         self.rows = np.arange(len(x), dtype=np.int64) if rows is None else rows
         on_disk = isinstance(x, Scaled) and x.on_disk
         self._row_bytes = x.array[:1].nbytes if isinstance(x, Scaled) and on_disk else 0
+        ready = augment is None and isinstance(x, np.ndarray)
+        self.run_rows = sys.maxsize if ready else max(1, BLOCK_VALUES // max(1, x.shape[1]))
 
     @property
     def n(self) -> int:
@@ -67,7 +75,7 @@ class Source:
 
     def take(self, part: Order, batch_size: int, step: int) -> tuple[Array, Array, Array | None, Order]:
         """The rows of x gathered, converted and augmented batch by batch; arrays that are ready as they are."""
-        if self.augment is None and not isinstance(self.x, Scaled):
+        if self.augment is None and isinstance(self.x, np.ndarray):
             return self.x, self.y, self.weight, part
         gathered = self.gather(part)
         if self.augment is not None:
@@ -86,10 +94,13 @@ class Source:
         """Rows of x as native code takes them.
 
         Raises:
-            ValueError: A number is NaN or infinite. (Data on disk are looked at here, the others before training.)
+            ValueError: A number is NaN or infinite, or no code where codes are. (Data on disk are looked at here, the
+                others before training.)
         """
-        if not isinstance(self.x, Scaled):
+        if isinstance(self.x, np.ndarray):
             return self.x[part]
+        if isinstance(self.x, SparseRows):
+            return self.x.rows(part)
         gathered = self.x.rows(part, self.dtype)
         if self.x.array.dtype.kind == "f":
             with np.errstate(all="ignore"):
@@ -100,6 +111,8 @@ class Source:
                     f"expected finite numbers in X, got {self.x.array[part[row], column]} in row {part[row]}, column "
                     f"{column}: drop or fill such rows"
                 )
+        if self.codes:
+            check_codes(gathered, self.codes, rows=part)
         return gathered
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .dlpack import unpacked
 from .frames import frame_numbers, is_frame
 from .seeds import Seed, check_seed
 from .specification import check_number
@@ -69,6 +70,7 @@ def stratified_split(X: Any, y: Any, *, fraction: float = 0.2, seed: Seed = 0) -
         (1438, 359, [36, 36, 35, 37, 36, 36, 37, 35, 35, 36])
     """
     fraction = check_number(fraction, "fraction", "(0, 1)")
+    X, y = unpacked(X, "X"), unpacked(y, "y")
     labels = frame_numbers(y, "y") if is_frame(y) else np.asarray(y)
     if labels.ndim == 0 or len(X) != len(labels):
         raise ValueError(f"expected X and y of the same length, got {len(X)} and {labels.shape}")

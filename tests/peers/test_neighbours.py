@@ -82,6 +82,7 @@ assert max(share) <= max(1, cores // 2), (share, cores)
 ACTIONS = {
     "torch": "import torch; torch.nn.Linear(64, 256)(torch.zeros(512, 64)).sum().backward()",
     "jax": "import jax; jax.jit(lambda a: (a @ a.T).sum())(jax.numpy.ones((256, 64))).block_until_ready()",
+    "lightgbm": "import lightgbm; lightgbm.LGBMRegressor(n_estimators=3, n_jobs=2, verbose=-1).fit(X, X[:, 0])",
     "sklearn": "from sklearn.cluster import KMeans; KMeans(3, n_init=2).fit(X)",
     "ours": "import bpnative.sklearn; results.append(train().tobytes())",
 }
@@ -92,11 +93,16 @@ ORDERS = [
     (*NEIGHBOURS, "ours"),
     ("torch", "ours", "jax", "sklearn"),
     ("sklearn", "jax", "ours", "torch"),
+    ("ours", "lightgbm", "torch", "sklearn"),
+    ("lightgbm", "jax", "sklearn", "ours"),
+    ("torch", "ours", "lightgbm"),
 ]
 
 
 @pytest.mark.parametrize("order", ORDERS, ids="-".join)
 def test_beside_others_in_any_order(order: tuple[str, ...]) -> None:
+    if "lightgbm" in order:
+        pytest.importorskip("lightgbm", reason="LightGBM is not installed: pip install 'bpnative[peers]'")
     at = order.index("ours")
     before = "".join(f"import {name}\n" for name in order[:at])
     code = "results = []\n" + "\n".join(ACTIONS[name] for name in order)

@@ -148,12 +148,13 @@ def test_same_optimum_with_lbfgs(task: str) -> None:
     assert ours.n_iter_ == theirs.n_iter_ or task == "three numbers"
 
 
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel", "one number"])
-def test_same_weights_with_sample_weight(task: str, solver: str) -> None:
+def test_same_weights_with_sample_weight(task: str, solver: str, alpha: float) -> None:
     X, y = data(task)
     weight = np.random.default_rng(1).integers(1, 5, len(X)).astype(float)
-    ours, theirs = both(TASKS[task], random_state=3, alpha=0.0, solver=solver, batch_size=32, max_iter=8)
+    ours, theirs = both(TASKS[task], random_state=3, alpha=alpha, solver=solver, batch_size=32, max_iter=8)
     try:
         theirs.fit(X, y, sample_weight=weight)
     except TypeError:

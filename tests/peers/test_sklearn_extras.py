@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -220,12 +221,74 @@ def test_lbfgs_takes_no_dropout() -> None:
             MLPClassifier(solver="lbfgs", **extra).fit(IRIS, SPECIES)
 
 
-@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csc_matrix, scipy.sparse.csr_array])
-def test_sparse(kind: Any) -> None:
-    X = np.where(np.abs(IRIS) > 0.5, IRIS, 0.0)
-    dense = MLPClassifier(**SETTINGS, early_stopping=True).fit(X, SPECIES)
-    sparse = MLPClassifier(**SETTINGS, early_stopping=True).fit(kind(X), SPECIES)
-    np.testing.assert_array_equal(sparse.predict_proba(kind(X)), dense.predict_proba(X))
+SPARSE = np.where(np.abs(IRIS) > 0.5, IRIS, 0.0)
+FORMATS = ["csr", "csc", "coo", "lil"]
+
+
+@pytest.mark.parametrize("kind", [f"{name}_{kind}" for name in FORMATS for kind in ("matrix", "array")])
+@pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"solver": "lbfgs", "max_iter": 20}], ids=str)
+def test_sparse(kind: str, settings: dict[str, Any]) -> None:
+    X = getattr(scipy.sparse, kind)(SPARSE)
+    weight = np.random.default_rng(0).random(150)
+    dense = MLPClassifier(**{**SETTINGS, **settings}).fit(SPARSE, SPECIES, weight)
+    sparse = MLPClassifier(**{**SETTINGS, **settings}).fit(X, SPECIES, weight)
+    np.testing.assert_array_equal(sparse.predict_proba(X), dense.predict_proba(SPARSE))
+    assert sparse.score(X, SPECIES) == dense.score(SPARSE, SPECIES)
+
+
+def test_sparse_sets_of_ones_own() -> None:
+    X = scipy.sparse.csr_array(SPARSE)
+    models = []
+    for train in (X, SPARSE):
+        model = MLPRegressor(**SETTINGS).fit(train, IRIS[:, 3], X_val=train[:20], y_val=IRIS[:20, 3])
+        models.append(model.partial_fit(train, IRIS[:, 3]))
+    np.testing.assert_array_equal(models[0].predict(X), models[1].predict(SPARSE))
+    assert models[0].validation_scores_ == models[1].validation_scores_
+    # float32 beside a network of float64, and the other way round
+    np.testing.assert_array_equal(models[0].predict(X.astype(np.float32)), models[1].predict(SPARSE.astype("f4")))
+    for kind in (np.float32, np.float64):
+        small = MLPRegressor(**SETTINGS).fit(X.astype(kind), IRIS[:, 3], X_val=X[:20], y_val=IRIS[:20, 3])
+        assert small.predict(X.astype(kind)).dtype == kind
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 100}, {"early_stopping": True}, {"solver": "lbfgs"}], ids=str)
+def test_sparse_in_the_memory_of_a_batch(settings: dict[str, Any]) -> None:
+    rows, columns = (20_000 if settings.get("batch_size") else 4000), 50_000  # dense 8 GB, and 1.6 GB
+    rng = np.random.default_rng(0)
+    entries = rows * columns // 10_000
+    places = rng.integers(0, rows, entries), rng.integers(0, columns, entries)
+    X = scipy.sparse.coo_array((np.ones(entries), places), shape=(rows, columns)).tocsr()
+    y = X[:, :1000].sum(axis=1) > 0
+    tracemalloc.start()
+    try:
+        MLPClassifier((2,), max_iter=1, random_state=0).set_params(**settings).fit(X, y).predict(X[:4000])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 400e6
+
+
+def test_a_batch_without_weight_moves_nothing() -> None:
+    model = MLPClassifier((8,), solver="sgd", momentum=0.0, batch_size=50, shuffle=False, max_iter=4, random_state=0)
+    whole = model.fit(IRIS, SPECIES, np.repeat([0.0, 1.0], [50, 100])).coefs_
+    part = MLPClassifier(**model.get_params())
+    part.partial_fit(IRIS[50:], SPECIES[50:], classes=[0, 1, 2])  # the same steps without those of no weight
+    for _ in range(3):
+        part.partial_fit(IRIS[50:], SPECIES[50:])
+    for mine, other in zip(whole, part.coefs_, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-12)
+
+
+def test_a_penalty_with_a_function_as_loss() -> None:
+    def half_squares(output: Any, target: Any) -> Any:
+        return 0.5 * float(((output - target) ** 2).mean()), (output - target) / output.size
+
+    weights = []
+    settings = {"solver": "sgd", "momentum": 0.0, "alpha": 0.5, "batch_size": 40, "max_iter": 3, "random_state": 0}
+    for loss in (bp.FunctionLoss(half_squares), "squared_error"):
+        model = MLPRegressor(loss, (4,), **settings)
+        weights.append(model.fit(IRIS[:, :3], IRIS[:, 3]).coefs_[0])
+    np.testing.assert_allclose(*weights, rtol=1e-11)
 
 
 def test_targets_of_another_width() -> None:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ..specification import specification
+
 # Worst first, and of findings equally bad the cause before what follows from it.
 SEVERITIES = ("error", "warning")
 CODES = (
@@ -67,7 +69,7 @@ class LayerReport:
     update_ratio: float | None = None
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@specification
 class Diagnosis:
     """What is wrong, worst first. ``print`` it; for machines there are `findings`, `layers` and `to_dict`.
 

@@ -8,21 +8,27 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..data import as_contiguous
+from ..dlpack import unpacked
 from ..network import Network
 from ..optimizers import Optimizer
-from ..samples import Samples
+from ..sparse import SparseRows
 from ..trainer import Trainer
 from . import architecture, solvers
 from .lbfgs import fit_lbfgs
 from .objective import Objective
+from .steps import samples_of
 from .training import Validation, fit_stochastic, snapshot, split
 
 Array = npt.NDArray[Any]
+
+# As they are: others would be converted by scikit-learn.
+SPARSE_FORMATS = ["csr", "csc", "coo"]
 
 
 class BaseMLP(BaseEstimator, ABC):
@@ -107,11 +113,12 @@ class BaseMLP(BaseEstimator, ABC):
         incremental: bool,
         validation: tuple[Any, Any, Any] = (None, None, None),
     ) -> None:
+        X, y, sample_weight = unpacked(X, "X"), unpacked(y, "y"), unpacked(sample_weight, "sample_weight")
         self._check_settings()
         hidden = architecture.hidden_sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
         X, y = self._validate_input(X, y, incremental, first)
-        X = X.toarray() if hasattr(X, "toarray") else X
+        X = SparseRows(X, X.dtype, "X") if issparse(X) else X
         weight = self._check_weight(sample_weight, X)
         y = y.reshape(len(y), -1)
         self._random_state = check_random_state(self.random_state)
@@ -130,7 +137,7 @@ class BaseMLP(BaseEstimator, ABC):
             weight = (factors if weight is None else weight * factors).astype(network.dtype)
         targets = self._native_targets(y, network.dtype)
         weight = None if weight is None else as_contiguous(weight, network.dtype)
-        samples = Samples(as_contiguous(X, network.dtype), targets, weight)
+        samples = samples_of(X, targets, weight, network.dtype)
         if not incremental or not hasattr(self, "_trainer"):
             self._trainer = self._make_trainer()
         if self.solver == "lbfgs":
@@ -155,7 +162,7 @@ class BaseMLP(BaseEstimator, ABC):
         if self.solver == "lbfgs" and (np.any(self.dropout) or self.batch_norm):
             raise ValueError("solver='lbfgs' goes with neither dropout nor batch_norm: use solver='adam' or 'sgd'")
 
-    def _check_weight(self, sample_weight: Any, X: Array) -> Array | None:
+    def _check_weight(self, sample_weight: Any, X: Array | SparseRows) -> Array | None:
         if sample_weight is None:
             return None
         weight: Array = _check_sample_weight(sample_weight, X, dtype=X.dtype)
@@ -166,6 +173,7 @@ class BaseMLP(BaseEstimator, ABC):
         return weight
 
     def _check_validation(self, X: Any, y: Any, sample_weight: Any) -> Validation | None:
+        y, sample_weight = unpacked(y, "y_val"), unpacked(sample_weight, "sample_weight_val")
         if X is None and y is None:
             if sample_weight is not None:
                 raise ValueError("sample_weight_val was given without X_val and y_val")
@@ -177,12 +185,14 @@ class BaseMLP(BaseEstimator, ABC):
         X = self._check_inputs(X)
         return Validation(X, self._validation_targets(y, len(X)), self._check_weight(sample_weight, X))
 
-    def _check_inputs(self, X: Any) -> Array:
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        array: Array = X.toarray() if hasattr(X, "toarray") else X
+    def _check_inputs(self, X: Any) -> Array | SparseRows:
+        X = validate_data(self, unpacked(X, "X"), accept_sparse=SPARSE_FORMATS, reset=False)
+        if issparse(X):
+            return SparseRows(X, self.network_.dtype if hasattr(self, "network_") else X.dtype, "X")
+        array: Array = X
         return array
 
-    def _initialize(self, X: Array, y: Array, hidden: list[int], scores: bool) -> None:
+    def _initialize(self, X: Array | SparseRows, y: Array, hidden: list[int], scores: bool) -> None:
         """A new network, and attributes as before the first epoch."""
         self._columns = y.shape[1]
         self._objective = self._make_objective(y)
@@ -236,7 +246,8 @@ class BaseMLP(BaseEstimator, ABC):
     def _outputs(self, X: Any) -> Array:
         """The outputs of the network, (n, outputs)."""
         check_is_fitted(self)
-        return self._objective.outputs_of(self.network_.predict(self._check_inputs(X)))
+        rows: Any = self._check_inputs(X)
+        return self._objective.outputs_of(self.network_.predict(rows))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")

@@ -6,14 +6,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from .base import BaseMLP
+from ..dlpack import unpacked
+from .base import SPARSE_FORMATS, BaseMLP
 from .objective import Objective, for_classification
 from .parameters import CLASSIFIER_CONSTRAINTS
 
@@ -97,6 +98,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ) -> None:
         self._store(locals())
 
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(
         self,
         X: Any,
@@ -109,7 +111,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Fit the network to data.
 
         Args:
-            X: (n_samples, n_features), dense, or sparse and made dense as a whole; float32 is computed in float32,
+            X: (n_samples, n_features), dense, or sparse and made dense batch by batch; float32 is computed in float32,
                 all else in float64.
             y: Labels (n_samples,), or an indicator matrix (n_samples, n_labels) for several labels a sample.
             sample_weight: (n_samples,), at least 0.
@@ -124,11 +126,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises:
             ValueError: A parameter or data are not as they must be.
         """
-        self._validate_params()
         self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
         return self
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy of `predict`; of several labels, the part of samples with all of them right.
+
+        Args:
+            X: (n_samples, n_features).
+            y: True labels.
+            sample_weight: (n_samples,).
+
+        Raises:
+            sklearn.exceptions.NotFittedError: Before `fit`.
+        """
+        return float(super().score(X, unpacked(y, "y"), unpacked(sample_weight, "sample_weight")))
+
     @available_if(lambda model: model._is_stochastic())  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
         """Go on with one epoch over these data.
 
@@ -144,7 +159,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises:
             ValueError: A parameter or data are not as they must be.
         """
-        self._validate_params()
+        y, classes = unpacked(y, "y"), unpacked(classes, "classes")
         if _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer()
             self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
@@ -208,7 +223,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self,
             X,
             y,
-            accept_sparse=["csr", "csc"],
+            accept_sparse=SPARSE_FORMATS,
             multi_output=True,
             dtype=(np.float64, np.float32),
             reset=reset,
@@ -221,7 +236,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(y)
-        return X, self._label_binarizer.transform(y).astype(bool)
+        return X, self._binarized(y)
+
+    def _binarized(self, y: Array) -> Array:
+        """Checked labels as booleans (n, columns), as the label binarizer has them; of many rows in little time."""
+        classes = self._label_binarizer.classes_
+        if self._multilabel or y.ndim > 1 or classes.dtype.kind not in "biuf":
+            binarized: Array = self._label_binarizer.transform(y).astype(bool)
+            return binarized
+        if len(classes) == 1:
+            return np.zeros((len(y), 1), bool)
+        same: Array = y[:, None] == (classes if len(classes) > 2 else classes[1:])
+        return same
 
     def _check_classes(self, y: Array) -> None:
         classes = unique_labels(y)
@@ -288,7 +314,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             right = (outputs[:, 0] > 0.5) == y[:, 0]
         else:
             right = outputs.argmax(axis=1) == self._labels(y)
-        return float(np.average(right, weights=weight))
+        return float(right.mean() if weight is None else np.average(right, weights=weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -10,9 +10,11 @@ import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
 from ..samples import Samples
+from ..sources import Source
 from ..trainer import Trainer
 from .architecture import dense_layers, set_l2
 from .objective import Objective
+from .steps import samples_of
 
 Array = npt.NDArray[Any]
 
@@ -20,7 +22,7 @@ Array = npt.NDArray[Any]
 def fit_lbfgs(
     trainer: Trainer,
     objective: Objective,
-    samples: Samples,
+    samples: Samples | Source,
     alpha: float,
     *,
     max_iter: int,
@@ -42,16 +44,17 @@ def fit_lbfgs(
         weight = layer.weight.size if layer in dense_layers(network) else 0
         mask[offset : offset + weight] = True
         offset += layer.parameter_count
-    total, weight_of = float(len(samples.x)), samples.weight
+    total, weight_of = float(samples.n), samples.weight
     if weight_of is not None:
         total = float(weight_of.sum(dtype=np.float64))
-        samples = samples._replace(weight=weight_of * weight_of.dtype.type(len(weight_of) / total))
+        scaled = weight_of * weight_of.dtype.type(len(weight_of) / total)
+        samples = samples_of(samples.x, samples.y, scaled, network.dtype)  # type: ignore[arg-type]
     set_l2(dense_layers(network), 0.0)
     seen: dict[str, float] = {}
 
     def value(parameters: Array) -> tuple[float, Array]:
         network.parameters = parameters
-        loss, gradient = trainer.gradients(samples.x, samples.y, samples.weight)
+        loss, gradient = _loss_and_gradient(trainer, samples)
         penalized = np.where(mask, parameters, 0.0)
         penalty = 0.5 * alpha * float(penalized @ penalized) / total
         seen["loss"] = objective.loss_scale * loss + penalty
@@ -73,3 +76,17 @@ def fit_lbfgs(
     iterations: int = _check_optimize_result("lbfgs", result, max_iter)
     value(result.x)
     return seen["loss"] + objective.constant(samples.y, samples.weight), iterations
+
+
+def _loss_and_gradient(trainer: Trainer, samples: Samples | Source) -> tuple[float, Array]:
+    """Mean loss and gradient of all samples: in one pass, or where too many would have to be made dense, in blocks."""
+    n = samples.n
+    if n <= samples.run_rows:
+        return trainer.gradients(*samples.block(0, n))
+    loss, gradient = 0.0, np.zeros(trainer.network.parameters.shape)
+    for start in range(0, n, samples.run_rows):
+        block = samples.block(start, start + samples.run_rows)
+        part_loss, part = trainer.gradients(*block)
+        loss += part_loss * (block.n / n)
+        gradient += part * (block.n / n)
+    return loss, gradient

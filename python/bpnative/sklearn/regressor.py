@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import RegressorMixin
+from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
-from .base import BaseMLP
+from ..dlpack import unpacked
+from .base import SPARSE_FORMATS, BaseMLP
 from .objective import Objective, for_regression
 from .parameters import REGRESSOR_CONSTRAINTS
 
@@ -79,6 +80,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> None:
         self._store(locals())
 
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(
         self,
         X: Any,
@@ -91,7 +93,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Fit the network to data.
 
         Args:
-            X: (n_samples, n_features), dense, or sparse and made dense as a whole; float32 is computed in float32,
+            X: (n_samples, n_features), dense, or sparse and made dense batch by batch; float32 is computed in float32,
                 all else in float64.
             y: (n_samples,) or (n_samples, n_outputs).
             sample_weight: (n_samples,), at least 0.
@@ -106,11 +108,24 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Raises:
             ValueError: A parameter or data are not as they must be.
         """
-        self._validate_params()
         self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
         return self
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The coefficient of determination R² of `predict`, the mean over outputs.
+
+        Args:
+            X: (n_samples, n_features).
+            y: True targets.
+            sample_weight: (n_samples,).
+
+        Raises:
+            sklearn.exceptions.NotFittedError: Before `fit`.
+        """
+        return float(super().score(X, unpacked(y, "y"), unpacked(sample_weight, "sample_weight")))
+
     @available_if(lambda model: model._is_stochastic())  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Go on with one epoch over these data.
 
@@ -125,7 +140,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Raises:
             ValueError: A parameter or data are not as they must be.
         """
-        self._validate_params()
         self._fit(X, y, sample_weight, True)
         return self
 
@@ -146,7 +160,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             self,
             X,
             y,
-            accept_sparse=["csr", "csc"],
+            accept_sparse=SPARSE_FORMATS,
             multi_output=True,
             y_numeric=True,
             dtype=(np.float64, np.float32),

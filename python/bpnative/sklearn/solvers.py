@@ -9,6 +9,7 @@ where the rate changes, `change_rate` rescales it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
@@ -28,7 +29,7 @@ class SklearnAdam(Adam):
     stochastic optimization", ICLR 2015, the form at the end of section 2.
     """
 
-    @property
+    @functools.cached_property
     def first_step(self) -> int:
         """A step so late that native bias corrections are 1 to the last bit."""
         return 1 << min(52, math.ceil(math.log2(64 / (1 - max(self.beta1, self.beta2)))))
@@ -36,10 +37,12 @@ class SklearnAdam(Adam):
     def learning_rates(self, first_step: int, count: int) -> npt.NDArray[np.float64]:
         """The learning rate of each of `count` steps, corrected for the bias of m and v."""
         first_step = max(0, first_step - self.first_step)
-        rates = super().learning_rates(first_step, count)
         # One scalar formula for any count: NumPy's vectors may round otherwise, and time decides how many steps come.
-        beta1, beta2 = self.beta1, self.beta2
+        beta1, beta2, rate = self.beta1, self.beta2, self.learning_rate
         steps = range(first_step + 1, first_step + 1 + count)
+        if not callable(rate):
+            return np.array([rate * (math.sqrt(1 - beta2**t) / (1 - beta1**t)) for t in steps])
+        rates = super().learning_rates(first_step, count)
         rates *= [math.sqrt(1 - beta2**t) / (1 - beta1**t) for t in steps]
         return rates
 

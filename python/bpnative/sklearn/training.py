@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,13 +12,14 @@ from sklearn.model_selection import train_test_split
 
 from ..around import evaluate
 from ..callbacks import Callback, end_all, gather
-from ..epoch import Position, train_epoch
 from ..history import History
 from ..network import Network
-from ..samples import Samples
+from ..samples import Order, Samples
+from ..sources import Source
+from ..sparse import SparseRows
 from ..trainer import Trainer
-from . import architecture, solvers
-from .objective import Objective
+from . import solvers
+from .steps import Steps, samples_of
 
 if TYPE_CHECKING:
     from .base import BaseMLP
@@ -30,92 +30,33 @@ Array = npt.NDArray[Any]
 class Validation(NamedTuple):
     """Samples to score after each epoch: inputs, targets as `fit` checked them, weights."""
 
-    X: Array
+    X: Array | SparseRows
     y: Array
     weight: Array | None
 
 
 def split(
-    model: BaseMLP, X: Array, y: Array, weight: Array | None, stratify: bool
-) -> tuple[Array, Array, Array | None, Validation]:
+    model: BaseMLP, X: Array | SparseRows, y: Array, weight: Array | None, stratify: bool
+) -> tuple[Array | SparseRows, Array, Array | None, Validation]:
     """Set samples aside for early stopping, the same that scikit-learn would.
 
     Raises:
         ValueError: Too few of them, or of a class.
     """
-    arrays = [X, y] if weight is None else [X, y, weight]
-    parts = train_test_split(
-        *arrays,
+    train, test = train_test_split(
+        np.arange(len(y)),
         random_state=model._random_state,
         test_size=model.validation_fraction,
         stratify=y if stratify else None,
     )
-    if len(parts[1]) < 2:
+    if len(test) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
-    held_out = Validation(parts[1], parts[3], None if weight is None else parts[5])
-    return parts[0], parts[2], None if weight is None else parts[4], held_out
 
+    def part(rows: Order) -> Validation:
+        x = X.part(rows) if isinstance(X, SparseRows) else X[rows]
+        return Validation(x, y[rows], None if weight is None else weight[rows])
 
-class Steps:
-    """Native training on one set of samples: an epoch at a time, each batch with weights and penalty of its own.
-
-    The loss of a batch is Σ wᵢ·lossᵢ / S + alpha/2·|W|² / S with S = Σ wᵢ over the batch, as scikit-learn has it.
-    Native code divides by the number of samples and holds one penalty for a call: so weights are scaled batch by batch,
-    and a batch whose S differs is a call of its own.
-    """
-
-    def __init__(self, trainer: Trainer, objective: Objective, samples: Samples, alpha: float, batch_size: int) -> None:
-        self._trainer, self._objective, self._batch_size = trainer, objective, batch_size
-        self._alpha = alpha
-        self._layers = architecture.dense_layers(trainer.network)
-        if not alpha:  # a penalty that comes or goes costs a new plan: never for nothing
-            architecture.set_l2(self._layers, 0.0)
-        self._weight = samples.weight
-        self._samples = samples if samples.weight is None else samples._replace(weight=np.empty_like(samples.weight))
-        self._constant = objective.constant(samples.y, samples.weight)
-
-    def epoch(self, number: int, order: npt.NDArray[np.int64], callbacks: Sequence[Callback]) -> float:
-        """Train on the samples in this order; the mean loss as scikit-learn reports it."""
-        total, done = 0.0, 0
-        for part, weight_sum in self._calls(order):
-            l2 = self._alpha / (weight_sum * self._objective.gradient_scale)
-            if self._alpha:
-                architecture.set_l2(self._layers, l2)
-            before = self._penalty(l2)
-            position = Position(self._trainer, number, self._samples, None, self._batch_size, part)
-            loss = train_epoch(self._trainer, position, self._batch_size, callbacks)["loss"]
-            # The penalty's mean over the steps, where it does not scale as the loss does: by its ends, to second order.
-            penalty = (before + self._penalty(l2)) / 2
-            scaled = self._objective.loss_scale * (loss - penalty) + self._objective.gradient_scale * penalty
-            total, done = total + scaled * len(part), done + len(part)
-            if self._trainer.stop_training:
-                break
-        return total / done + self._constant
-
-    def _penalty(self, l2: float) -> float:
-        if not self._alpha or self._objective.loss_scale == self._objective.gradient_scale:
-            return 0.0
-        return 0.5 * l2 * sum(float(np.vdot(layer.weight, layer.weight)) for layer in self._layers)
-
-    def _calls(self, order: npt.NDArray[np.int64]) -> list[tuple[npt.NDArray[np.int64], float]]:
-        """Parts of the order that one native call each can do, and the sum of weights of each batch in them."""
-        n, batch = len(order), self._batch_size
-        full = n - n % batch
-        if self._weight is None:
-            if not self._alpha or full == n:
-                return [(order, float(batch))]
-            parts = [(order[:full], float(batch)), (order[full:], float(n - full))]
-            return parts if full else parts[1:]
-        starts = np.arange(0, n, batch)
-        weight = self._weight[order]
-        sums, counts = np.add.reduceat(weight, starts, dtype=np.float64), np.diff(starts, append=n)
-        scale = np.divide(counts, sums, out=np.zeros(len(sums)), where=sums > 0)
-        assert self._samples.weight is not None
-        self._samples.weight[order] = weight * np.repeat(scale, counts).astype(weight.dtype)
-        if not self._alpha:
-            return [(order, float(batch))]
-        pieces = zip(starts, starts + counts, sums, strict=True)
-        return [(order[start:end], max(total, 1e-300)) for start, end, total in pieces]
+    return *part(train), part(test)
 
 
 def clip_batch_size(batch_size: int | str, n: int) -> int:
@@ -135,14 +76,14 @@ def clip_batch_size(batch_size: int | str, n: int) -> int:
 
 
 def fit_stochastic(
-    model: BaseMLP, trainer: Trainer, samples: Samples, validation: Validation | None, incremental: bool
+    model: BaseMLP, trainer: Trainer, samples: Samples | Source, validation: Validation | None, incremental: bool
 ) -> None:
     """Train epoch after epoch until it has converged, or once where `incremental`."""
-    n = len(samples.x)
+    n = samples.n
     batch_size = clip_batch_size(model.batch_size, n)
     steps = Steps(trainer, model._objective, samples, model.alpha, batch_size)
     callbacks = gather(model.callbacks or (), False)
-    held_out = None if validation is None else _samples_of(model, validation, samples.x.dtype)
+    held_out = None if validation is None else _held_out(model, validation, trainer.network.dtype)
     trainer.history = history = History(["loss", *(["val_score", "val_loss"] if validation else [])])
     history.params = {"epochs": model.max_iter, "batch_size": batch_size, "samples": n}
     trainer.stop_training = False
@@ -169,11 +110,12 @@ def fit_stochastic(
                 print(f"Iteration {model.n_iter_:d}, loss = {loss:.8f}")
             logs = {"loss": loss}
             if validation is not None:
-                score = _score(model, trainer.network, validation)
+                assert held_out is not None
+                score = _score(model, trainer.network, held_out.x, validation)
                 if score > model.best_validation_score_:
                     best = snapshot(trainer.network)
                 logs["val_score"] = score
-                if callbacks and held_out is not None:
+                if callbacks:
                     logs["val_loss"] = model._objective.loss_scale * evaluate(trainer, held_out)["loss"]
             _count_no_improvement(model, logs.get("val_score"))
             if callbacks:
@@ -187,12 +129,12 @@ def fit_stochastic(
                     f"Stochastic Optimizer: Maximum iterations ({model.max_iter:d}) reached and the optimization "
                     "hasn't converged yet.",
                     ConvergenceWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
     except KeyboardInterrupt:
         history.interrupted = True
         end_all(begun, trainer)
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        warnings.warn("Training interrupted by user.", stacklevel=5)
     except BaseException:
         history.interrupted = True
         end_all(begun, trainer)
@@ -215,15 +157,15 @@ def restore(network: Network, kept: tuple[Array, Array]) -> None:
     network.parameters, network.statistics[...] = kept
 
 
-def _samples_of(model: BaseMLP, validation: Validation, dtype: npt.DTypeLike) -> Samples:
+def _held_out(model: BaseMLP, validation: Validation, dtype: np.dtype[Any]) -> Samples | Source:
     weight = validation.weight
     if weight is not None:
         weight = (weight * (len(weight) / weight.sum(dtype=np.float64))).astype(dtype)
-    return Samples(np.ascontiguousarray(validation.X, dtype), model._native_targets(validation.y, dtype), weight)
+    return samples_of(validation.X, model._native_targets(validation.y, dtype), weight, dtype)
 
 
-def _score(model: BaseMLP, network: Network, validation: Validation) -> float:
-    outputs = model._objective.outputs_of(network.predict(validation.X))
+def _score(model: BaseMLP, network: Network, X: Any, validation: Validation) -> float:
+    outputs = model._objective.outputs_of(network.predict(X))
     score = model._score_outputs(outputs, validation.y, validation.weight)
     model.validation_scores_.append(score)
     if model.verbose:

@@ -1,6 +1,7 @@
 // The compiled Trainer: a network, a loss and an optimizer. train() runs as many minibatches as the order holds in one
 // call without the interpreter's lock; Python decides how many that are. Documented in python/bpnative/trainer.py.
 #include <algorithm>
+#include <cmath>
 
 #include "bindings/any_network.h"
 
@@ -126,10 +127,15 @@ StepSettings step_settings(py::ssize_t batch_size, py::ssize_t accumulate, doubl
   return settings;
 }
 
+void check_penalty(double factor) {
+  if (!(factor >= 0) || std::isinf(factor))
+    fail_value("penalty must be a finite factor of at least 0, got " + std::to_string(factor));
+}
+
 void train(AnyTrainer& any, py::array losses, const py::object& outputs, const py::array& x, const py::array& y,
            const py::object& sample_weight, const py::array& order, const py::array& learning_rate,
            py::ssize_t batch_size, py::ssize_t accumulate, double clip_norm, double clip_value,
-           const py::object& momentum) {
+           const py::object& momentum, const py::object& penalty) {
   any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     Network<T>& network = trainer.own.network;
@@ -151,22 +157,25 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
     const double* rates = groups == 1 ? input<double>(learning_rate, "learning_rate", {steps})
                                       : input<double>(learning_rate, "learning_rate", {steps, groups});
     const double* momenta = momentum_of(trainer, momentum, steps);
+    const double* penalties = optional_input<double>(penalty, "penalty", {steps});
+    for (py::ssize_t i = 0; penalties && i < steps; ++i) check_penalty(penalties[i]);
     compute(network, [&] {
       check_not_swapped(trainer);
-      trainer.training.train(loss, out, trainer.optimizer, samples, rates, momenta, settings);
+      trainer.training.train(loss, out, trainer.optimizer, samples, rates, momenta, penalties, settings);
     });
   });
 }
 
 void update(AnyTrainer& any, const py::array& learning_rate, double clip_norm, double clip_value,
-            const py::object& momentum) {
+            const py::object& momentum, double penalty) {
+  check_penalty(penalty);
   any.visit([&](auto& trainer) {
     const StepSettings settings = step_settings(1, 1, clip_norm, clip_value);
     const double* rates = input<double>(learning_rate, "learning_rate", {trainer.optimizer.groups()});
     const double* own_momentum = momentum_of(trainer, momentum, 1);
     compute(trainer.own.network, [&] {
       check_not_swapped(trainer);
-      trainer.training.update(trainer.optimizer, rates, own_momentum, settings);
+      trainer.training.update(trainer.optimizer, rates, own_momentum, penalty, settings);
     });
   });
 }
@@ -254,9 +263,9 @@ void bind_trainer(py::module_& module) {
       .def("train", train, py::arg("losses"), py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
            py::arg("sample_weight").none(true), py::arg("order"), py::arg("learning_rate"), py::arg("batch_size"),
            py::arg("accumulate") = 1, py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0,
-           py::arg("momentum").none(true) = py::none())
+           py::arg("momentum").none(true) = py::none(), py::arg("penalty").none(true) = py::none())
       .def("update", update, py::arg("learning_rate"), py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0,
-           py::arg("momentum").none(true) = py::none())
+           py::arg("momentum").none(true) = py::none(), py::arg("penalty") = 1.0)
       .def("gradients", gradients, py::arg("gradient"), py::arg("x"), py::arg("y"), py::arg("sample_weight").none(true))
       .def("evaluate", evaluate, py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
            py::arg("sample_weight").none(true));

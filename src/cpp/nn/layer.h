@@ -104,6 +104,7 @@ struct TensorShape {
 struct Restraints {
   double l1 = 0, l2 = 0, longest = 0;
   bool penalty() const { return l1 != 0 || l2 != 0; }
+  Restraints times(double penalty) const { return {l1 * penalty, l2 * penalty, longest}; }
 };
 
 template <class T>

@@ -207,7 +207,7 @@ void Engine<T>::row_task(const Pass& pass, int worker, const RowTask& task, Opti
   if (pass.samples && !pass.adds && layer.restraints().penalty())
     add_penalty(call.gradient[0], penalties_.data() + plan_.penalties[task.layer] + task.first,
                 network_.parameters().data() + at + ranges.of[0].offset, task.rows, ranges.of[0].size / task.rows,
-                layer.restraints());
+                layer.restraints().times(pass.penalty));
   if (optimizer) update_ranges(*optimizer, task, ranges, call.gradient, 1, clip_value);
   if (pass.adds)
     for (int i = 0; i < 2; ++i) accumulate(whole[i], call.gradient[i], ranges.of[i].size);
@@ -241,7 +241,8 @@ double Engine<T>::mean_loss(const Pass& pass) const {
 
 template <class T>
 void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, const Samples<T>& samples,
-                      const double* learning_rate, const double* momentum, const StepSettings& settings) {
+                      const double* learning_rate, const double* momentum, const double* penalty,
+                      const StepSettings& settings) {
   // A run that ends within a minibatch goes on with the plan of the whole ones, and so do single steps of changing
   // sizes.
   const std::int64_t batch = settings.batch_size, whole = batch * settings.accumulate;
@@ -255,7 +256,8 @@ void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, 
       for (std::int64_t at = begin, part = 0; at < end; at += batch, ++part) {
         const int count = static_cast<int>(std::min(batch, end - at));
         const std::uint64_t noise = static_cast<std::uint64_t>(optimizer.step_count) * settings.accumulate + part;
-        const Pass pass{&samples, at, count, end - begin, outputs, noise, part > 0, true};
+        const double factor = penalty ? penalty[step] : 1;
+        const Pass pass{&samples, at, count, end - begin, outputs, noise, part > 0, true, factor};
         train_batch(team, pass, settings.whole_gradient() ? nullptr : &optimizer, settings.clip_value);
         losses[step] += mean_loss(pass);
       }

@@ -32,11 +32,12 @@ class Engine {
   Engine(Network<T>& network, std::optional<LossSpec> loss);
 
   // One update a step of the order. losses[i]: the mean loss of step i before its update. outputs: null, or the
-  // network's outputs row by row of the order. momentum: null, or one a step, see OptimizerState::begin_step.
+  // network's outputs row by row of the order. momentum: null, or one a step, see OptimizerState::begin_step. penalty:
+  // null, or one a step, a factor of the layers' l1 and l2.
   void train(double* losses, T* outputs, OptimizerState<T>& optimizer, const Samples<T>& samples,
-             const double* learning_rate, const double* momentum, const StepSettings& settings);
-  // One update with the network's gradient buffer as it is.
-  void update(OptimizerState<T>& optimizer, const double* learning_rates, const double* momentum,
+             const double* learning_rate, const double* momentum, const double* penalty, const StepSettings& settings);
+  // One update with the network's gradient buffer as it is, and so often the layers' penalties.
+  void update(OptimizerState<T>& optimizer, const double* learning_rates, const double* momentum, double penalty,
               const StepSettings& settings);
   // The mean loss; its gradient goes to the network's gradient buffer. step: which step's noise.
   double gradients(const Samples<T>& samples, std::int64_t step);
@@ -59,6 +60,7 @@ class Engine {
     std::uint64_t noise;  // of which step
     bool adds;            // its gradient is added to the network's gradient buffer
     bool moves;           // running statistics follow the batch
+    double penalty = 1;   // how often the layers' penalties count
   };
 
   static constexpr int kStart = -1;  // in the place of a layer: gather the slice's rows, then the first layer

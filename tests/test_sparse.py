@@ -1,0 +1,212 @@
+"""Sparse matrices: the same bits as their dense forms give, in memory that does not know of the dense size."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+scipy_sparse = pytest.importorskip("scipy.sparse", reason="SciPy is not installed: pip install 'bpnative[scipy]'")
+
+import bpnative as bp  # noqa: E402 - after the skip
+from bpnative import sparse  # noqa: E402
+from bpnative.sparse import SparseRows  # noqa: E402
+
+RNG = np.random.default_rng(0)
+N, K = 90, 7
+DENSE = np.where(RNG.random((N, K)) < 0.3, RNG.standard_normal((N, K)), 0.0)
+DENSE[[3, 4, N - 1]] = 0.0  # rows without an entry
+LABELS = (DENSE[:, :3].argmax(axis=1)).astype(np.int32)
+WEIGHT = RNG.random(N)
+FORMATS = ["csr", "csc", "coo", "bsr", "dia", "dok", "lil"]
+KINDS = [f"{name}_{kind}" for name in FORMATS for kind in ("matrix", "array")]
+
+
+def long_indices(matrix):
+    matrix = matrix.copy()
+    matrix.indices, matrix.indptr = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)
+    return matrix
+
+
+def unsorted(matrix):
+    """Entries of a row in another order, with three of each place."""
+    coo = matrix.tocoo()
+    order = RNG.permutation(3 * coo.nnz)
+    row, column = (np.tile(part, 3)[order] for part in (coo.row, coo.col))
+    values = RNG.standard_normal(3 * coo.nnz).astype(matrix.dtype)
+    by_row = np.argsort(row, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=matrix.shape[0]))])
+    return scipy_sparse.csr_array((values[by_row], column[by_row], starts), shape=matrix.shape)
+
+
+CSR = scipy_sparse.csr_array(DENSE)
+CASES = {
+    "int64 indices": long_indices(CSR),
+    "unsorted, duplicates": unsorted(CSR),
+    "duplicates in float32": unsorted(CSR.astype(np.float32)),
+    "coo with duplicates": scipy_sparse.coo_array(
+        (RNG.standard_normal(500), (RNG.integers(0, N, 500), RNG.integers(0, K, 500))), shape=(N, K)
+    ),
+    "explicit zeros and -0": scipy_sparse.csr_array(
+        (np.array([0.0, -0.0, 2.0, -0.0]), np.array([0, 1, 2, 3]), np.r_[0, 2, np.full(N - 1, 4)]), shape=(N, K)
+    ),
+    "nothing": scipy_sparse.csr_array((N, K)),
+    "bytes": scipy_sparse.csr_array((DENSE * 40).astype(np.int8)),
+    "booleans": scipy_sparse.csr_array(DENSE > 0),
+    "float32": CSR.astype(np.float32),
+    "a slice": scipy_sparse.csr_array(np.vstack([DENSE, DENSE]))[N // 2 : N // 2 + N],
+    "reversed": CSR[::-1],
+}
+
+
+@pytest.fixture(params=[*KINDS, *CASES])
+def matrix(request):
+    return CASES[request.param] if request.param in CASES else getattr(scipy_sparse, request.param)(DENSE)
+
+
+def trained(X, dtype="float32", y=LABELS, **settings):
+    net = bp.mlp([K, 8, 3], dtype=dtype, seed=0)
+    trainer = bp.Trainer(net, "cross_entropy", metrics=["accuracy"])
+    history = trainer.fit(X, y, **{"epochs": 3, "batch_size": 16, "progress": False, **settings})
+    return net.parameters.copy(), dict(history), trainer
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_same_bits_as_the_dense_form(matrix, dtype):
+    dense = matrix.toarray()
+    before = [part.copy() for part in vars(matrix).values() if isinstance(part, np.ndarray)]
+    (mine, history, trainer), (other, expected, _) = trained(matrix, dtype), trained(dense, dtype)
+    np.testing.assert_array_equal(mine, other)
+    assert history == expected
+    assert trainer.evaluate(matrix, LABELS) == trainer.evaluate(dense, LABELS)
+    np.testing.assert_array_equal(trainer.network.predict(matrix), trainer.network.predict(dense))
+    after = [part for part in vars(matrix).values() if isinstance(part, np.ndarray)]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new, strict=True)
+
+
+def test_blocks_are_the_dense_rows_to_the_bit(matrix):
+    index = np.r_[RNG.permutation(N), 0, 0, N - 1]
+    for dtype in ("float32", "float64"):
+        rows, dense = SparseRows(matrix, np.dtype(dtype), "X"), matrix.toarray().astype(dtype)
+        assert rows.rows(index).tobytes() == dense[index].tobytes()
+        assert rows.part(index).rows(np.arange(len(index))).tobytes() == dense[index].tobytes()
+        assert rows[10:20].tobytes() == dense[10:20].tobytes()
+        np.testing.assert_array_equal(rows[:, 2], dense[:, 2])
+        assert rows.rows(index[:0]).shape == (0, K)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"validation_split": 0.25},
+        {"validation_data": (CSR, LABELS)},
+        {"sample_weight": WEIGHT},
+        {"class_weight": "balanced"},
+        {"shuffle": False, "batch_size": 1000},
+        {"augment": lambda x, rng: x + rng.standard_normal(x.shape)},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_what_goes_with_it(settings):
+    np.testing.assert_array_equal(trained(CSR, **settings)[0], trained(DENSE, **settings)[0])
+    assert trained(CSR, **settings)[1] == trained(DENSE, **settings)[1]
+
+
+def test_in_small_blocks(monkeypatch):
+    expected = trained(DENSE)
+    monkeypatch.setattr(sparse, "BLOCK_VALUES", 3 * K)
+    monkeypatch.setattr(bp.sources, "BLOCK_VALUES", 3 * K)
+    net = expected[2].network
+    mine, history, trainer = trained(CSR)
+    np.testing.assert_array_equal(mine, expected[0])
+    assert history == expected[1]
+    np.testing.assert_array_equal(trainer.network.predict(CSR), net.predict(DENSE))
+
+
+def test_checkpoints_and_normalize(tmp_path):
+    def run(X, **settings):
+        net = bp.Network([bp.Normalize(), bp.Dense(8, "relu"), bp.Dense(3)], K, seed=0)
+        bp.Trainer(net, "cross_entropy").fit(X, LABELS, progress=False, **settings)
+        return net.parameters.copy()
+
+    run(CSR, epochs=2, checkpoint=tmp_path / "run")
+    np.testing.assert_array_equal(run(CSR, epochs=4, checkpoint=tmp_path / "run"), run(DENSE, epochs=4))
+    with pytest.raises(ValueError, match="data is"):
+        run(CSR * 2.0, epochs=5, checkpoint=tmp_path / "run")
+
+
+def test_with_lbfgs_and_codes():
+    codes = scipy_sparse.csr_array(np.column_stack([RNG.integers(0, 3, N), DENSE[:, 1]]))
+    for optimizer in ("adam", "lbfgs"):
+        both = []
+        for X in (codes, codes.toarray()):
+            net = bp.Network([bp.Embedding({0: 3}), bp.Dense(3)], 2, dtype="float64", seed=0)
+            bp.Trainer(net, "cross_entropy", optimizer).fit(X, LABELS, epochs=3, progress=False)
+            both.append(net.predict(X))
+        np.testing.assert_array_equal(*both)
+    for call in (lambda X: bp.Trainer(net, "cross_entropy").fit(X, LABELS, progress=False), net.predict):
+        with pytest.raises(ValueError, match=r"codes 0 to 2 in column 0 of X \(Embedding\), got 3.0 in row 5"):
+            call(scipy_sparse.csr_array(([3.0], ([5], [0])), shape=(N, 2)))
+
+
+def broken(**parts):
+    matrix = scipy_sparse.csr_array(np.eye(4))
+    for name, value in parts.items():
+        setattr(matrix, name, np.asarray(value))
+    return matrix
+
+
+WRONG = {
+    "columns": (scipy_sparse.csr_array((5, 3)), r"expected X with 4 columns .*, got shape \(5, 3\)"),
+    "one dimension": (scipy_sparse.coo_array(np.ones(4)), r"got shape \(4,\); for one sample"),
+    "no rows": (scipy_sparse.csr_array((0, 4)), "at least one row"),
+    "rows of y": (scipy_sparse.csr_array((5, 4)), "expected y with 5 rows"),
+    "complex": (scipy_sparse.csr_array(np.eye(4) * 1j), "real numbers, got a sparse matrix of dtype complex128"),
+    "nan": (scipy_sparse.csr_array([[0, 0, 0, 0], [0, 0, np.nan, 0]]), "got nan in row 1, column 2: drop or fill"),
+    "large": (scipy_sparse.csr_array(np.diag([1, 1e300, 1, 1])), "1e.300 in row 1, column 1: too large for float32"),
+    "far column": (broken(indices=[0, 1, 2, 4]), "column indices from 0 to 3 in X, got 4"),
+    "negative column": (broken(indices=[0, -1, 2, 3]), "column indices from 0 to 3 in X, got -1"),
+    "starts that fall": (broken(indptr=[0, 3, 2, 3, 4]), "index arrays that fit its 4 rows"),
+    "starts beyond": (broken(indptr=[0, 1, 2, 3, 9]), "index arrays that fit its 4 rows"),
+    "few starts": (broken(indptr=[0, 1, 2]), "index arrays that fit its 4 rows"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_matrices(name):
+    X, message = WRONG[name]
+    net = bp.mlp([4, 3], seed=0)
+    before = net.parameters.copy()
+    with pytest.raises((ValueError, TypeError), match=message):
+        bp.Trainer(net, "cross_entropy").fit(X, np.zeros(4, np.int32), progress=False)
+    np.testing.assert_array_equal(net.parameters, before)
+
+
+def test_what_takes_one_batch_stays_dense():
+    net = bp.mlp([K, 3], seed=0)
+    for call in (net.forward, lambda x: bp.Trainer(net, "cross_entropy").step(x, LABELS)):
+        with pytest.raises(TypeError, match=r"dense array, got the sparse csr_array: use .toarray\(\)"):
+            call(CSR)
+    with pytest.raises(TypeError, match="expected y as a dense array"):
+        bp.Trainer(net, "cross_entropy").fit(CSR, scipy_sparse.csr_array(LABELS[:, None]), progress=False)
+    assert np.isnan(net.predict(scipy_sparse.csr_array(np.full((2, K), np.nan)))).all()
+
+
+def test_memory_is_that_of_a_batch():
+    rows, columns = 20_000, 50_000  # 8 GB of float64, 4 of float32
+    entries = rows * columns // 10_000
+    matrix = scipy_sparse.coo_array(
+        (np.ones(entries, np.float32), (RNG.integers(0, rows, entries), RNG.integers(0, columns, entries))),
+        shape=(rows, columns),
+    ).tocsr()
+    trainer = bp.Trainer(bp.mlp([columns, 2, 1], seed=0), "mse", bp.SGD(0.1), metrics=["mae"])
+    tracemalloc.start()
+    try:
+        trainer.fit(matrix, np.zeros(rows), batch_size=50, progress=False, validation_split=0.1)
+        trainer.network.predict(matrix)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 200e6
