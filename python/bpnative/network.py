@@ -203,14 +203,15 @@ class Network(NetworkFiles):
             >>> bp.mlp([2, 3, 1], seed=0).predict([[0.0, 0.0]]).tolist()
             [[0.0]]
         """
-        columns = self._sizes[0], self._dtype, "X", "input_size of the network"
         x: Any = X
-        if is_sparse(X):
-            x = as_sparse_rows(X, *columns, finite=False)
-        elif not data.is_ready(X, self._dtype, self._sizes[0]):
-            if not self._codes and is_stored(X, self._sizes[0], self._dtype):
+        if not data.is_ready(X, self._dtype, self._sizes[0]):
+            columns = self._sizes[0], self._dtype, "X", "input_size of the network"
+            if is_sparse(X):
+                x = as_sparse_rows(X, *columns, finite=False)
+            elif not self._codes and is_stored(X, self._sizes[0], self._dtype):
                 return self._predict_stored(x)
-            x = data.as_rows(X, *columns)
+            else:
+                x = data.as_rows(X, *columns)
         if self._codes:
             check_codes(x, self._codes)
         out = np.empty((len(x), self._sizes[-1]), self._dtype)

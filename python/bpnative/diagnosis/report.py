@@ -7,8 +7,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..specification import specification
-
 # Worst first, and of findings equally bad the cause before what follows from it.
 SEVERITIES = ("error", "warning")
 CODES = (
@@ -69,7 +67,7 @@ class LayerReport:
     update_ratio: float | None = None
 
 
-@specification
+@dataclasses.dataclass(frozen=True, repr=False)
 class Diagnosis:
     """What is wrong, worst first. ``print`` it; for machines there are `findings`, `layers` and `to_dict`.
 

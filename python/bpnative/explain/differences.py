@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
@@ -13,13 +14,13 @@ from .. import losses
 from ..losses import LossLike
 from ..network import Network
 from ..optimizers import SGD
-from ..specification import check_count, check_number, specification
+from ..specification import check_count, check_number
 from .walk import copy_of, trained
 
 Array = npt.NDArray[Any]
 
 
-@specification
+@dataclasses.dataclass(frozen=True, repr=False)
 class GradientComparison:
     """What `compare_gradients` found; ``print`` it.
 

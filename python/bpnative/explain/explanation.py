@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from ..data import as_numbers
 from ..lbfgs import LBFGS
 from ..losses import FunctionLoss, Loss
 from ..samples import Samples
-from ..specification import specification
 from .walk import LayerStep, copy_of, trained, walk
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Array = npt.NDArray[Any]
 MOST_UNITS, MOST_SAMPLES = 8, 4  # shown in full up to here
 
 
-@specification
+@dataclasses.dataclass(frozen=True, repr=False)
 class Explanation:
     """One step of training: forward, error, backward, update. ``print`` it, or `save` it as a page with a drawing.
 
