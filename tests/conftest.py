@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import signal
 import sys
 from collections.abc import Iterator
@@ -23,10 +24,44 @@ SANITIZED = os.environ.get("BPNATIVE_SANITIZED", "")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Say that a few cases of each test will do."""
+    """Say that a few cases of each test will do, or those that no run before has passed."""
     parser.addoption(
         "--sample", type=int, metavar="N", help="run at most N cases of each test, spread over its parameters"
     )
+    parser.addoption(
+        "--passed", type=pathlib.Path, metavar="FILE", help="leave out the tests that FILE names, then add what passed"
+    )
+
+
+class Passed:
+    """Remembers the tests that passed, for a later run with more packages."""
+
+    def __init__(self, file: pathlib.Path) -> None:
+        self.file, self.names = file, []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note one that passed."""
+        if report.when == "call" and report.passed:
+            self.names.append(report.nodeid)
+
+    def pytest_sessionfinish(self) -> None:
+        """Add them to the file."""
+        with self.file.open("a") as file:
+            file.writelines(name + "\n" for name in self.names)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember in the process that hears of all tests."""
+    if config.getoption("--passed") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Passed(config.getoption("--passed")))
+
+
+def leave_out_passed(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests that the file does not name."""
+    file = config.getoption("--passed")
+    done = set(file.read_text().splitlines()) if file.exists() else set()
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in done])
+    items[:] = [item for item in items if item.nodeid not in done]
 
 
 def sample(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -44,6 +79,8 @@ def sample(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests that an instrumented module cannot pass, each with its own reason."""
+    if config.getoption("--passed"):
+        leave_out_passed(config, items)
     if config.getoption("--sample"):
         sample(config, items)
     for item in items:
