@@ -223,6 +223,9 @@ class Checker:
             TypeError: Something holds no real numbers.
             ValueError: Shapes, lengths or labels are not as the network and the loss need them.
         """
+        short = sample_weight is None and not self.codes and is_ready(x, self.dtype, self.n_inputs)
+        if short and is_ready(y, self.dtype, self.n_targets) and len(x) == len(y) > 0:  # type: ignore[arg-type]
+            return Samples(x, y, None)  # type: ignore[arg-type]
         rows = self.inputs(x, "x")
         weight = None if sample_weight is None else self.weights(sample_weight, len(rows))
         return Samples(rows, self.targets(y, len(rows)), weight)

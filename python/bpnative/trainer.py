@@ -261,14 +261,18 @@ class Trainer(TrainerFiles, Insight):
         order = self._step_order
         if len(order) != n:
             order = self._step_order = np.arange(n, dtype=np.int64)
-        done = self._native.step_count
-        rate, momentum = self._rates.fixed or self._rates.of_step(done)
-        if self._groups.given:
-            rate = self._groups.learning_rates(rate, done)
-        loss = np.empty(1)
+        fixed, groups = self._rates.fixed, self._groups
+        if fixed and not groups.given:
+            rate, momentum = fixed
+        else:
+            done = self._native.step_count
+            rate, momentum = fixed or self._rates.of_step(done)
+            rate = groups.learning_rates(rate, done) if groups.given else rate
+        loss, (_, norm, value) = np.empty(1), self._update
         try:
-            how = n, 1, *self._update[1:], momentum
-            self._native.train(loss, None, samples.x, samples.y, samples.weight, order, rate, *how)
+            self._native.train(
+                loss, None, samples.x, samples.y, samples.weight, order, rate, n, 1, norm, value, momentum
+            )
         except ValueError:
             self._data.explain(samples)
             raise
