@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -60,6 +61,23 @@ def test_every_loss_and_optimizer(loss, fused, optimizer, tmp_path):
     made.network.layers[1].trainable = False
     bp.to_c(made, tmp_path / "net.c", training=True)
     assert self_test(tmp_path / "net.c") == 0
+
+
+def test_every_optimizer_has_a_form_or_is_named(tmp_path):
+    """Whatever its settings: a form that a file has agrees with the trainer's steps."""
+    written = set()
+    for kind in bp.optimizers.OPTIMIZERS.values():
+        fields = [field for field in dataclasses.fields(kind) if field.default is False and field.name != "nesterov"]
+        for settings in ({}, *({field.name: True} for field in fields)):
+            made = trainer(optimizer=kind(**settings))
+            try:
+                bp.to_c(made, tmp_path / "net.c", training=True)
+            except ValueError as error:
+                assert f"no C form of the optimizer {made.optimizer!r}" in str(error)  # noqa: PT017 - either is right
+            else:
+                assert self_test(tmp_path / "net.c", alone=True) == 0
+                written.add(repr(made.optimizer))
+    assert written == {"SGD()", "Adam()"}
 
 
 def test_a_learning_rate_that_is_a_function(tmp_path):

@@ -31,7 +31,8 @@ def to_c(network: Network | Trainer, path: PathLike, *, training: bool = False, 
     a program that compares its outputs with the network's and exits with 0 where they agree.
 
     With ``training=True`` a trainer is given, and the file holds a training step too (forward, backward, update of
-    SGD or Adam) that goes on from where the trainer stands, optimizer state included.
+    SGD or Adam) that goes on from where the trainer stands, optimizer state included. Each call of it is an update, and
+    an average of the weights is not kept: for that, export it from within `Trainer.averaged` without ``training``.
 
     Args:
         network: The network; with ``training=True`` its `Trainer`. Noise layers, which do nothing in a prediction, and

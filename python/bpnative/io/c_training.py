@@ -139,7 +139,8 @@ def _update(trainer: Trainer) -> tuple[Update, dict[str, float]]:
     kinds: dict[str, Any] = dict(OPTIMIZERS)
     key = "sgd with momentum" if optimizer.name == "sgd" and settings.get("momentum") else optimizer.name
     update, plain = UPDATES.get(key), kinds.get(optimizer.name, SGD)().settings()
-    unknown = [name for name in settings if update and name not in update.settings and settings[name] != plain[name]]
+    other = [name for name, value in settings.items() if name not in plain or value != plain[name]]
+    unknown = [name for name in other if update and name not in update.settings]
     if update is None or unknown or set(update.state) != set(trainer.state):
         raise ValueError(
             f"to_c knows no C form of the optimizer {optimizer!r}; it knows SGD (with momentum) and Adam as they are"
