@@ -11,13 +11,13 @@ from layer_cases import make
 onnx = pytest.importorskip("onnx")
 
 
-def model_of(path, nodes, shape=("n", 2), constants=(), domains=()):
+def model_of(path, nodes, shape=("n", 2), constants=(), domains=(), opset=17):
     """Write a model of nodes from "input" to "output"."""
     info, helper = onnx.helper.make_tensor_value_info, onnx.helper
     named = [onnx.numpy_helper.from_array(value, name) for name, value in constants]
     inputs, outputs = [info("input", 1, shape)], [info("output", 1, ["n", "m"])]
     graph = helper.make_graph([helper.make_node(*node[:3], **node[3]) for node in nodes], "g", inputs, outputs, named)
-    opsets = [helper.make_opsetid("", 17), *(helper.make_opsetid(domain, 1) for domain in domains)]
+    opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in domains)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     path.write_bytes(model.SerializeToString())
 
@@ -57,6 +57,14 @@ def test_broken_and_foreign_models_are_refused(nodes, message, tmp_path):
     ]
     model_of(tmp_path / "net.onnx", nodes, constants=constants, domains=["mine"])
     with pytest.raises(ValueError, match=message):
+        bp.from_onnx(tmp_path / "net.onnx")
+
+
+def test_a_sum_of_old_files_over_the_samples(tmp_path):
+    nodes = [("MatMul", ["input", "w"], ["a"], {}), ("Add", ["a", "b"], ["output"], {"axis": 0, "broadcast": 1})]
+    constants = [("w", np.eye(2, dtype=np.float32)), ("b", np.ones(2, np.float32))]
+    model_of(tmp_path / "net.onnx", nodes, (2, 2), constants, opset=6)
+    with pytest.raises(ValueError, match="ends in the Add"):
         bp.from_onnx(tmp_path / "net.onnx")
 
 

@@ -209,6 +209,8 @@ class Graph:
         """A dense layer whose sums and bias are apart, or a residual block."""
         arrays = [part for part in node.inputs if isinstance(part, np.ndarray)]
         names = [part for part in node.inputs if isinstance(part, str)]
+        if node.attributes:  # before opset 7 they could turn a constant over the samples
+            raise _unknown(node)
         makers = [self._makers.get(name) for name in names]
         if len(arrays) == 1 and makers[0] is not None and makers[0].op in ("Gemm", "MatMul"):
             part, at = _dense(makers[0])
