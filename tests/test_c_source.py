@@ -184,7 +184,9 @@ def test_scaled_inputs_are_tested_where_they_lie(tmp_path):
 def test_the_header_names_the_file(tmp_path):
     for file, named in (("digits-v2.c", "digits-v2.c"), ("a b; rm.c", "net.c"), ("ß.c", "net.c")):
         bp.to_c(bp.mlp([2, 1], seed=0), tmp_path / file)
-        assert f"-DNET_SELF_TEST {named} -lm" in (tmp_path / file).read_bytes().decode("ascii")
+        text = (tmp_path / file).read_bytes().decode("ascii")
+        assert f"-DNET_SELF_TEST {named} -lm" in text
+        assert "x, y and scratch must not overlap" in text
 
 
 # ---- the tables ------------------------------------------------------------------------------------------------------

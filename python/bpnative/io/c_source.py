@@ -88,7 +88,8 @@ def _inference(source: Source, network: Network, program: Program, file: str) ->
  *
  *     @real y[@OUTPUTS], scratch[@SCRATCH];   @predict(x, y, scratch);
  * Memory: {constants} bytes of constants, {scratch * size} bytes of scratch (@SCRATCH numbers of {size} bytes).
-{codes} * C99, no allocation, no state; safe to call from several threads, each with a scratch of its own.
+{codes} * C99, no allocation, no state; x, y and scratch must not overlap. Several threads may call it at once, each
+ * with a y and a scratch of its own.
  * cc -std=c99 -D@SELF_TEST {file} -lm && ./a.out   compares it with the network: exit code 0. */
 #include <math.h>
 #include <stddef.h>

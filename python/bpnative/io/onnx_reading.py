@@ -33,13 +33,15 @@ def from_onnx(path: PathLike) -> Network:
     """The network of an ONNX model that is made of layers and activations of this library.
 
     Args:
-        path: The file; written by `to_onnx`, PyTorch or others. Known are Gemm, or MatMul and Add, with constant
-            weights; batch, layer and RMS norm; sums of two branches, one of which is a residual block's skip; at the
-            input scaling and tables of embeddings; and all activations. Noise layers are not in such a file.
+        path: The file; written by `to_onnx`, PyTorch or others, of rows, or with Flatten first. Known are Gemm, or
+            MatMul and Add, with constant weights; batch, layer and RMS norm; sums of two branches, one of which is a
+            residual block's skip; at the input scaling and tables of embeddings; and all activations. Noise layers are
+            not in such a file.
 
     Raises:
         ImportError: The onnx package is not installed.
-        ValueError: It is no ONNX model, or a node has no counterpart; it is named.
+        ValueError: It is no ONNX model, a node has no counterpart, which is named, or a small file would make a network
+            that is far larger.
         OSError: It can't be read.
 
     Example:
