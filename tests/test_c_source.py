@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import bpnative as bp
 from bpnative import activations
 from bpnative.io import c_functions
-from c_compilers import COMPILERS, self_test
+from c_compilers import COMPILERS, compile_strictly, self_test
 
 X = np.random.default_rng(0).standard_normal((30, 6)).astype(np.float32)
 
@@ -62,6 +63,23 @@ def test_every_loss_and_optimizer(loss, fused, optimizer, tmp_path):
     assert self_test(tmp_path / "net.c") == 0
 
 
+def test_every_optimizer_has_a_form_or_is_named(tmp_path):
+    """Whatever its settings: a form that a file has agrees with the trainer's steps."""
+    written = set()
+    for kind in bp.optimizers.OPTIMIZERS.values():
+        fields = [field for field in dataclasses.fields(kind) if field.default is False and field.name != "nesterov"]
+        for settings in ({}, *({field.name: True} for field in fields)):
+            made = trainer(optimizer=kind(**settings))
+            try:
+                bp.to_c(made, tmp_path / "net.c", training=True)
+            except ValueError as error:
+                assert f"no C form of the optimizer {made.optimizer!r}" in str(error)  # noqa: PT017 - either is right
+            else:
+                assert self_test(tmp_path / "net.c", alone=True) == 0
+                written.add(repr(made.optimizer))
+    assert written == {"SGD()", "Adam()"}
+
+
 def test_a_learning_rate_that_is_a_function(tmp_path):
     bp.to_c(trainer(optimizer=bp.SGD(lambda step: 0.1 / (1 + step))), tmp_path / "net.c", training=True)
     assert self_test(tmp_path / "net.c") == 0
@@ -101,6 +119,74 @@ def test_memory_and_includes_are_as_the_header_says(tmp_path):
     )  # fmt: skip
     assert not re.search(r" U (?!_GLOBAL)", symbols.stdout), "a network of relu needs no library"
     assert re.findall(r"\.(?:data|bss)\s+(\d+)", symbols.stdout) == ["0", "0"]
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        *(activations.LeakyReLU(1e300), activations.LeakyReLU(1e-50), activations.CELU(1e-50)),
+        *(activations.Softplus(1e-50), activations.Softplus(1e6), activations.ELU(1e300)),
+    ],
+    ids=repr,
+)
+def test_settings_that_the_type_cannot_hold_round_as_in_the_network(activation, tmp_path):
+    bp.to_c(bp.Network([bp.Dense(4, activation=activation)], 3, seed=0), tmp_path / "net.c")
+    assert self_test(tmp_path / "net.c") == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_outputs_beyond_the_largest_number(dtype, tmp_path):
+    net = bp.Network([bp.Dense(2, activation="exponential")], 2, dtype=dtype, seed=0)
+    net.layers[0].weight[...] = 1e4
+    assert np.isinf(net.predict([[1.0, 1.0]])).all()
+    bp.to_c(net, tmp_path / "net.c")
+    assert "INFINITY" in (tmp_path / "net.c").read_text()
+    assert self_test(tmp_path / "net.c") == 0
+    bp.to_c(bp.Trainer(bp.mlp([2, 8, 1], seed=0), "mse", optimizer=bp.SGD(1e30)), tmp_path / "net.c", training=True)
+    assert self_test(tmp_path / "net.c") in (0, 1)  # steps that blow up are written, too
+
+
+@pytest.mark.parametrize("activation", [kind() for kind in activations.ACTIVATIONS.values()], ids=repr)
+def test_not_a_number_comes_through(activation, tmp_path):
+    """A broken sensor is seen in the outputs, as in those of the network."""
+    net = bp.Network([bp.Dense(3, activation=activation, bias=False)], 2, seed=0)
+    assert np.isnan(bp.kernels.activation(np.full((1, 3), np.nan, np.float32), activation)).all()
+    bp.to_c(net, tmp_path / "net.c")
+    (tmp_path / "main.c").write_text(
+        '#include "net.c"\nint main(void) {\n    const float x[2] = {1.0f, NAN};\n'
+        "    float y[3], scratch[NET_SCRATCH];\n    net_predict(x, y, scratch);\n"
+        "    return !(isnan(y[0]) && isnan(y[1]) && isnan(y[2]));\n}\n"
+    )
+    compile_strictly(tmp_path / "main.c", tmp_path / "main", "gcc", ["-O1"])
+    assert subprocess.run([tmp_path / "main"]).returncode == 0
+
+
+def test_a_softmax_that_is_not_last_is_not_fused_with_the_loss(tmp_path):
+    """Cross-entropy takes the outputs of the layer behind it as logits, in the network and in C."""
+    net = bp.Network([bp.Dense(3, activation="softmax"), "linear"], 4, seed=0)
+    bp.to_c(bp.Trainer(net, "cross_entropy", optimizer=bp.SGD(0.1)), tmp_path / "net.c", training=True)
+    assert self_test(tmp_path / "net.c") == 0
+
+
+def test_scaled_inputs_are_tested_where_they_lie(tmp_path):
+    """Of a file that reads times in seconds the self-test sees a difference in what it does with them."""
+    net = bp.Network([bp.Normalize(), bp.Dense(8, activation="tanh"), bp.Dense(2)], 1, dtype="float64", seed=0)
+    net.layers[0].adapt([[1.7e9], [1.7e9 + 2e3]])
+    bp.to_c(net, tmp_path / "net.c")
+    assert self_test(tmp_path / "net.c") == 0
+    text = (tmp_path / "net.c").read_text()
+    wrong = text.replace("- mean[i]) * scale[i]", "- mean[i]) * 0.5 * scale[i]")
+    assert wrong != text
+    (tmp_path / "net.c").write_text(wrong)
+    assert self_test(tmp_path / "net.c") == 1
+
+
+def test_the_header_names_the_file(tmp_path):
+    for file, named in (("digits-v2.c", "digits-v2.c"), ("a b; rm.c", "net.c"), ("ß.c", "net.c")):
+        bp.to_c(bp.mlp([2, 1], seed=0), tmp_path / file)
+        text = (tmp_path / file).read_bytes().decode("ascii")
+        assert f"-DNET_SELF_TEST {named} -lm" in text
+        assert "x, y and scratch must not overlap" in text
 
 
 # ---- the tables ------------------------------------------------------------------------------------------------------

@@ -35,6 +35,11 @@ def test_state_dicts():
         (lambda: bp.from_torch({"a.weight": np.ones((2, 2), int)}), ValueError, "floating-point"),
         (lambda: bp.from_torch({"a.weight": np.ones((2, 2)), "a.bias": np.ones(3)}), ValueError, r"the bias \(3,\)"),
         (lambda: bp.from_torch({"a.weight": np.ones((2, 2)), "b.weight": np.ones((2, 3))}), ValueError, "2 inputs"),
+        (
+            lambda: bp.from_torch({0: np.ones((2, 2))}),
+            TypeError,
+            r"a state dict of tensors by name, got the keys \[0\]",
+        ),
         (lambda: bp.from_torch(3), TypeError, "torch.nn.Module or a state dict"),
         (lambda: bp.to_torch(3), TypeError, "expected a bpnative.Network for to_torch"),
         (lambda: bp.to_onnx(3, "x"), TypeError, "expected a bpnative.Network for to_onnx"),

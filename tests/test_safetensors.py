@@ -215,6 +215,17 @@ def test_mode_bits_are_as_umask_says(tmp_path):
     assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o640
 
 
+def test_devices_and_pipes_stay_what_they_are(tmp_path):
+    """Written as root to /dev/null, a file would take its place for everybody."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match=f"got the device or pipe '.*{name}'"):
+            atomic.write(tmp_path / name, [b"x"])
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
 def test_a_link_is_followed_and_leftovers_are_taken_over(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "target")
     (tmp_path / ".target.tmp").write_bytes(b"left by a writer that was killed" * 9)

@@ -89,7 +89,8 @@ class TestOnnx:
             output, label = self.run(path, x)
             assert label.tolist() == [["no", "yes"][int(value > threshold)] for value in output[:, 0]]
             assert set(label) == {"no", "yes"}
-        for wrong in ({"labels": [1]}, {"labels": [1.5, 2.5]}, {"mean": [1.0]}, {"scale": np.zeros(6)}):
+        beyond = ({"mean": [1e39] * 6}, {"scale": [1e-50] * 6})  # infinite, zero in float32
+        for wrong in ({"labels": [1]}, {"labels": [1.5, 2.5]}, {"mean": [1.0]}, {"scale": np.zeros(6)}, *beyond):
             with pytest.raises(ValueError, match="expected"):
                 bp.to_onnx(net, path, **wrong)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import copy
 import io
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -212,6 +215,11 @@ class Residual(nn.Module):
     """Somebody else's, with a name of ours."""
 
 
+def derived(kind, *arguments):
+    """Of somebody's own class with the name of one of PyTorch, which computes something else."""
+    return type(kind.__name__, (kind,), {"forward": lambda self, x: 7 * x})(*arguments)
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
     [
@@ -220,6 +228,12 @@ class Residual(nn.Module):
         (nn.Sequential(nn.Linear(2, 2), nn.Dropout(1.0)), r"can't map module\.1, Dropout.*\[0, 1\)"),
         (nn.Sequential(nn.Linear(2, 2), nn.Softplus(threshold=1.0)), r"module\.1 is Softplus"),
         (nn.Sequential(nn.Linear(2, 2), nn.LeakyReLU(-0.5)), r"can't map module\.1, LeakyReLU.*got -0\.5"),
+        (nn.Sequential(nn.Linear(2, 2), derived(nn.Linear, 2, 2)), r"module\.1 is Linear"),
+        (nn.Sequential(nn.Linear(2, 2), derived(nn.ReLU)), r"module\.1 is ReLU"),
+        (derived(nn.Sequential, nn.Linear(2, 2)), "module is Sequential"),
+        (nn.Sequential(nn.Flatten(0), nn.Linear(2, 2)), r"module\.0 is Flatten"),
+        (nn.Linear(2, 2, device="meta"), "can't map module, Linear.*meta"),
+        ({"a.weight": torch.eye(2).to_sparse()}, "dense ones: .*[Ss]parse"),
         (nn.BatchNorm1d(2, affine=False), "make it with affine=True"),
         (nn.BatchNorm1d(2, track_running_stats=False), "track_running_stats=True"),
         (nn.BatchNorm1d(2, momentum=None), "a number as momentum"),
@@ -246,3 +260,23 @@ def test_a_layer_without_a_counterpart_is_refused_by_name(monkeypatch):
     monkeypatch.delitem(pytorch.MODULES, "tanh")
     with pytest.raises(ValueError, match=r"no form of the activation Tanh\(\) of layer 1\.0: choose another one"):
         bp.to_torch(bp.Network([bp.Dense(2), bp.Residual(["tanh"])], 2))
+
+
+def test_two_threads_get_the_same_classes(monkeypatch):
+    """Which pickle demands; the classes are made at their first use."""
+    torch_modules._classes.cache_clear()
+    made = threading.Barrier(4)
+
+    def late():
+        time.sleep(0.01)  # long enough for the others to come
+        return torch
+
+    monkeypatch.setattr(torch_modules, "import_torch", late)
+
+    def first():
+        made.wait()
+        return torch_modules.Normalize
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        kinds = {future.result() for future in [pool.submit(first) for _ in range(4)]}
+    assert len(kinds) == 1

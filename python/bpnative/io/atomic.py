@@ -31,7 +31,8 @@ def write(path: PathLike, chunks: Iterable[Any]) -> None:
         chunks: Its content, objects with the buffer protocol, one after another.
 
     Raises:
-        OSError: The folder is missing or read-only, the disk full, the target a folder. The old file is untouched.
+        OSError: The folder is missing or read-only, the disk full, the target a folder, a device or a pipe. The old
+            file is untouched.
 
     Example:
         >>> import pathlib
@@ -42,6 +43,8 @@ def write(path: PathLike, chunks: Iterable[Any]) -> None:
     target = os.path.realpath(os.fspath(path))
     if os.path.isdir(target):
         raise IsADirectoryError(f"expected the path of a file to write, got the folder {os.fspath(path)!r}")
+    if os.path.exists(target) and not os.path.isfile(target):  # which the rename would put a plain file in the place of
+        raise OSError(f"expected the path of a file to write, got the device or pipe {os.fspath(path)!r}")
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.tmp")
     descriptor = _open_locked(temporary)

@@ -64,7 +64,7 @@ class Backward:
         helpers: The functions that lead back through a layer, of those in `BACKWARD`.
     """
 
-    def __init__(self, program: Program, fused: str | None) -> None:
+    def __init__(self, program: Program, fused: str) -> None:
         steps = list(program.steps)
         start = program.last
         if fused and steps[-1].function and steps[-1].function.name == fused:

@@ -6,8 +6,11 @@ sum, y the activation's value, p its parameter.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
+
+import numpy as np
 
 
 class Function(NamedTuple):
@@ -25,7 +28,7 @@ _SELU_SCALE, _SELU_ALPHA = "1.0507009873554805", "1.6732632423543772"
 
 ELEMENTWISE: dict[str, Function] = {
     "linear": Function("z", "1.0"),
-    "relu": Function("z > 0.0 ? z : 0.0", "y > 0.0 ? 1.0 : 0.0"),
+    "relu": Function("z < 0.0 ? 0.0 : z", "y > 0.0 ? 1.0 : 0.0"),
     "leaky_relu": Function("z > 0.0 ? z : p * z", "z > 0.0 ? 1.0 : p"),
     "relu6": Function("z < 0.0 ? 0.0 : z > 6.0 ? 6.0 : z", "z > 0.0 && z < 6.0 ? 1.0 : 0.0"),
     "hard_tanh": Function("z < -1.0 ? -1.0 : z > 1.0 ? 1.0 : z", "z > -1.0 && z < 1.0 ? 1.0 : 0.0"),
@@ -163,12 +166,18 @@ def in_type(code: str, dtype: str, real: str) -> str:
 
 
 def literal(value: float, dtype: str) -> str:
-    """A finite number as C99 writes it exactly.
+    """A number of a type as C99 writes it exactly, with the macros of math.h where it is not finite.
+
+    Compilers warn of a number that the type can't hold, so it is rounded here.
 
     Example:
-        >>> literal(0.75, "float32"), literal(-1.0, "float64")
-        ('0x1.8p-1f', '-0x1p+0')
+        >>> literal(0.75, "float32"), literal(-1.0, "float64"), literal(-1e40, "float32")
+        ('0x1.8p-1f', '-0x1p+0', '-INFINITY')
     """
-    sign, mantissa, exponent = re.fullmatch(r"(-?)0x(\d(?:\.[0-9a-f]+)?)p([+-]\d+)", float(value).hex()).groups()  # type: ignore[union-attr]
+    with np.errstate(over="ignore", under="ignore"):
+        value = float(np.dtype(dtype).type(value))
+    if not math.isfinite(value):
+        return "NAN" if math.isnan(value) else "INFINITY" if value > 0 else "-INFINITY"
+    sign, mantissa, exponent = re.fullmatch(r"(-?)0x(\d(?:\.[0-9a-f]+)?)p([+-]\d+)", value.hex()).groups()  # type: ignore[union-attr]
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{sign}0x{mantissa}p{exponent}{'f' if dtype == 'float32' else ''}"

@@ -63,9 +63,12 @@ def source_of(network: Network, name: str) -> Source:
 
 
 def sample(network: Network) -> tuple[Array, Array]:
-    """Inputs for the self-test, codes where the network takes codes, and its outputs."""
+    """Inputs for the self-test, of the size and the codes that the network takes, and its outputs."""
     random = np.random.default_rng(0)
     x = random.standard_normal((3, network.input_size)).astype(network.dtype)
+    first = network.layers[0].statistics
+    if "scale" in first:  # as far from the mean as the inputs that were measured
+        x = (first["mean"] + x / np.where(first["scale"] == 0, 1, first["scale"])).astype(network.dtype)
     for column, codes in network.codes.items():
         x[:, column] = random.integers(0, codes, len(x))
     return x, network.predict(x)

@@ -6,6 +6,7 @@ memory. For devices without Python, and for programs that want a prediction and 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 
@@ -30,7 +31,8 @@ def to_c(network: Network | Trainer, path: PathLike, *, training: bool = False, 
     a program that compares its outputs with the network's and exits with 0 where they agree.
 
     With ``training=True`` a trainer is given, and the file holds a training step too (forward, backward, update of
-    SGD or Adam) that goes on from where the trainer stands, optimizer state included.
+    SGD or Adam) that goes on from where the trainer stands, optimizer state included. Each call of it is an update, and
+    an average of the weights is not kept: for that, export it from within `Trainer.averaged` without ``training``.
 
     Args:
         network: The network; with ``training=True`` its `Trainer`. Noise layers, which do nothing in a prediction, and
@@ -62,7 +64,9 @@ def to_c(network: Network | Trainer, path: PathLike, *, training: bool = False, 
     check_network(network, "to_c", LAYERS, {*ELEMENTWISE, *ROWS})
     source = source_of(network, name)
     program = Program(source, network)
-    parts, tests = _inference(source, network, program), _self_test(source, network)
+    file = os.path.basename(os.fspath(path))
+    file = file if re.fullmatch(r"[\w.-]+", file, re.ASCII) else f"{name}.c"  # it goes into a comment and a shell
+    parts, tests = _inference(source, network, program, file), _self_test(source, network)
     passed = "@test_predict()"
     if training and trainer is not None:
         parts += training_parts(source, trainer, program)
@@ -73,7 +77,7 @@ def to_c(network: Network | Trainer, path: PathLike, *, training: bool = False, 
     atomic.write(path, [part.encode() for part in parts])
 
 
-def _inference(source: Source, network: Network, program: Program) -> list[str]:
+def _inference(source: Source, network: Network, program: Program, file: str) -> list[str]:
     size, scratch = network.dtype.itemsize, max(1, program.scratch)
     layers = [layer for layer in network.layers if layer.specification.name not in NOISE]
     shape = "-".join(map(str, [network.input_size, *(layer.units for layer in layers)]))
@@ -84,8 +88,9 @@ def _inference(source: Source, network: Network, program: Program) -> list[str]:
  *
  *     @real y[@OUTPUTS], scratch[@SCRATCH];   @predict(x, y, scratch);
  * Memory: {constants} bytes of constants, {scratch * size} bytes of scratch (@SCRATCH numbers of {size} bytes).
-{codes} * C99, no allocation, no state; safe to call from several threads, each with a scratch of its own.
- * cc -std=c99 -D@SELF_TEST {source.name}.c -lm && ./a.out   compares it with the network: exit code 0. */
+{codes} * C99, no allocation, no state; x, y and scratch must not overlap. Several threads may call it at once, each
+ * with a y and a scratch of its own.
+ * cc -std=c99 -D@SELF_TEST {file} -lm && ./a.out   compares it with the network: exit code 0. */
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -161,10 +166,12 @@ void @predict(const real *x, real *y, real *scratch) {{
 
 
 _SELF_TEST = """
-static int @agree(const real *found, const real *expected, size_t n) {
+static int @agree(const real *found, const real *expected, size_t n, real tolerance) {
     size_t i;
-    for (i = 0; i < n; i++)
-        if (!(fabs(found[i] - expected[i]) <= TOLERANCE * (1.0 + fabs(expected[i])))) return 0;
+    for (i = 0; i < n; i++) {
+        if (found[i] == expected[i] || (isnan(found[i]) && isnan(expected[i]))) continue; /* infinities among them */
+        if (!(fabs(found[i] - expected[i]) <= tolerance * (1.0 + fabs(expected[i])))) return 0;
+    }
     return 1;
 }
 
@@ -173,7 +180,7 @@ static int @test_predict(void) {
     size_t i;
     for (i = 0; i < 3; i++) {
         @predict(@test_x + i * @INPUTS, y, scratch);
-        if (!@agree(y, @test_y + i * @OUTPUTS, @OUTPUTS)) return 0;
+        if (!@agree(y, @test_y + i * @OUTPUTS, @OUTPUTS, TOLERANCE)) return 0;
     }
     return 1;
 }

@@ -37,7 +37,8 @@ def training_parts(source: Source, trainer: Trainer, program: Program) -> list[s
         raise ValueError(f"to_c knows no C form of {', '.join(used)}: it writes plain steps of the optimizer")
     check_learned(trainer.network)
     ranges = trainable(trainer.network)
-    backward = Backward(program, loss.fused)
+    fused = loss.fused if trainer.network.output_activation.name == loss.fused else ""
+    backward = Backward(program, fused)
     count = source.parameters.size * (2 + len(update.state)) + backward.values + backward.deltas
     state = {name: trainer.state[name] for name in update.state}
     fields = "".join(f"    real {name}[@PARAMETERS];\n" for name in update.state)
@@ -138,7 +139,8 @@ def _update(trainer: Trainer) -> tuple[Update, dict[str, float]]:
     kinds: dict[str, Any] = dict(OPTIMIZERS)
     key = "sgd with momentum" if optimizer.name == "sgd" and settings.get("momentum") else optimizer.name
     update, plain = UPDATES.get(key), kinds.get(optimizer.name, SGD)().settings()
-    unknown = [name for name in settings if update and name not in update.settings and settings[name] != plain[name]]
+    other = [name for name, value in settings.items() if name not in plain or value != plain[name]]
+    unknown = [name for name in other if update and name not in update.settings]
     if update is None or unknown or set(update.state) != set(trainer.state):
         raise ValueError(
             f"to_c knows no C form of the optimizer {optimizer!r}; it knows SGD (with momentum) and Adam as they are"
@@ -161,15 +163,13 @@ _TEST = """
 static int @test_train(void) {
     static @learner learner;
     real y[@OUTPUTS], scratch[@SCRATCH], losses[2];
-    size_t i, k;
+    size_t i;
     @begin(&learner);
     for (i = 0; i < 2; i++) losses[i] = @step(&learner, @test_x, @test_t, 3, @LEARNING_RATE);
-    for (i = 0; i < 2; i++)
-        if (!(fabs(losses[i] - @test_losses[i]) <= TOLERANCE * (1.0 + fabs(losses[i])))) return 0;
+    if (!@agree(losses, @test_losses, 2, TOLERANCE)) return 0;
     for (i = 0; i < 3; i++) {
         @predict_learned(&learner, @test_x + i * @INPUTS, y, scratch);
-        for (k = 0; k < @OUTPUTS; k++)
-            if (!(fabs(y[k] - @test_learned[i * @OUTPUTS + k]) <= TOLERANCE * (1.0 + fabs(y[k])))) return 0;
+        if (!@agree(y, @test_learned + i * @OUTPUTS, @OUTPUTS, TOLERANCE)) return 0;
     }
     return 1;
 }

@@ -43,12 +43,13 @@ def to_onnx(
 
     Args:
         network: The network. Noise layers, which do nothing in a prediction, are left out. Codes of an `Embedding` are
-            columns of the input, as in `Network.predict`; onnxruntime refuses those outside of a table.
+            columns of the input, as in `Network.predict`. What is no code `Network.predict` refuses, and onnxruntime
+            does not always: it cuts fractions off, and counts -1, -2 … from the end of a table.
         path: The file to write, all or nothing.
         mean: (input_size,), subtracted from the input within the model.
         scale: (input_size,), what the input is then divided by.
         labels: Whole numbers or strings, one a class: adds the output ``"label"`` (n,), that of the largest output, or
-            with one output the second of two labels where it says yes.
+            with one output the second of two labels where that is above 0.5 of a last layer of sigmoid, else above 0.
 
     Raises:
         ImportError: The onnx package is not installed.
@@ -67,13 +68,12 @@ def to_onnx(
     at = "input"
     for name, op, values in (("mean", "Sub", mean), ("scale", "Div", scale)):
         if values is not None:
-            array = np.asarray(values, np.float64)
-            if (
-                array.shape != (network.input_size,)
-                or not np.isfinite(array).all()
-                or (op == "Div" and not array.all())
-            ):
-                raise ValueError(f"expected {name} of shape ({network.input_size},), finite, scale without 0")
+            with np.errstate(over="ignore", under="ignore"):
+                array = np.asarray(values, np.float64).astype(dtype)
+            wrong = array.shape != (network.input_size,) or not np.isfinite(array).all()
+            if wrong or (op == "Div" and not array.all()):
+                shape = f"({network.input_size},)"
+                raise ValueError(f"expected {name} of shape {shape}, finite in {dtype}, scale without 0")
             at = writer.add(op, [at, writer.constant(name, array)], f"input.{name}")
     writer.add("Identity", [writer.layers(network.layers, at)], "output")
     element = onnx.TensorProto.FLOAT if dtype == np.float32 else onnx.TensorProto.DOUBLE

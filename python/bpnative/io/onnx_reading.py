@@ -19,24 +19,29 @@ from .assemble import Part, add_activation, assemble, dense, residual
 from .atomic import PathLike
 from .onnx import import_onnx
 from .onnx_activations import Hole, Node, Nodes
+from .onnx_constants import array_of, row, shortest
 from .onnx_matching import match
 
 Array = npt.NDArray[Any]
 
 PASSED = ("Identity", "Dropout", "Flatten")  # nothing in a prediction from rows
+MOST_COPIES = 16  # of what a model holds: weights that many layers share, one number for all columns
+SMALL = 2**26  # bytes that no model is refused for
 
 
 def from_onnx(path: PathLike) -> Network:
     """The network of an ONNX model that is made of layers and activations of this library.
 
     Args:
-        path: The file; written by `to_onnx`, PyTorch or others. Known are Gemm, or MatMul and Add, with constant
-            weights; batch, layer and RMS norm; sums of two branches, one of which is a residual block's skip; at the
-            input scaling and tables of embeddings; and all activations. Noise layers are not in such a file.
+        path: The file; written by `to_onnx`, PyTorch or others, of rows, or with Flatten first. Known are Gemm, or
+            MatMul and Add, with constant weights; batch, layer and RMS norm; sums of two branches, one of which is a
+            residual block's skip; at the input scaling and tables of embeddings; and all activations. Noise layers are
+            not in such a file.
 
     Raises:
         ImportError: The onnx package is not installed.
-        ValueError: It is no ONNX model, or a node has no counterpart; it is named.
+        ValueError: It is no ONNX model, a node has no counterpart, which is named, or a small file would make a network
+            that is far larger.
         OSError: It can't be read.
 
     Example:
@@ -59,6 +64,7 @@ def from_onnx(path: PathLike) -> Network:
     try:
         graph = Graph(onnx, model.graph)
         parts = graph.parts(graph.output, graph.input) or [Part(ActivationLayer("linear"))]
+        graph.check_copies(parts)
         return assemble(parts, "the ONNX model", graph.input_size, graph.dtype)
     except RecursionError:
         raise ValueError("the ONNX model has blocks in blocks too deeply nested to be read") from None
@@ -68,7 +74,7 @@ class Graph:
     """The nodes of a model by what they make, constants in the place of their names."""
 
     def __init__(self, onnx: Any, graph: Any) -> None:
-        constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        constants = {tensor.name: array_of(onnx, tensor) for tensor in graph.initializer}
         floats: dict[int, np.dtype[Any]] = {
             onnx.TensorProto.FLOAT: np.dtype("float32"),
             onnx.TensorProto.DOUBLE: np.dtype("float64"),
@@ -83,21 +89,30 @@ class Graph:
         self.input = inputs[0].name
         sizes = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim]
         self.input_size = sizes[1] if len(sizes) == 2 and sizes[1] > 0 else None
+        if len(sizes) != 2:
+            readers = [node.op_type for node in graph.node if self.input in node.input]
+            if len(sizes) < 2 or set(readers) != {"Flatten"}:
+                raise ValueError(
+                    f"expected an ONNX model of rows, (n, columns), or Flatten first, got {len(sizes)} axes"
+                )
+        self._blocks: dict[tuple[str, str], list[Part] | ValueError] = {}
         self._makers: dict[str, Node] = {}
         self._places = {self.input: 0}  # in the order of computation
         same: dict[str, str] = {}  # what only passes another tensor on
         for place, node in enumerate(graph.node, 1):
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-            if node.op_type == "Constant" and "value" in attributes:
-                constants[node.output[0]] = np.asarray(onnx.numpy_helper.to_array(attributes["value"]))
+            # Somebody's own operator may have the name of one of ONNX.
+            op = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+            if op == "Constant" and "value" in attributes:
+                constants[node.output[0]] = array_of(onnx, attributes["value"])
                 continue
-            plain = {k: _shortest(np.float32(v)) if isinstance(v, float) else v for k, v in attributes.items()}
+            plain = {k: shortest(np.float32(v)) if isinstance(v, float) else v for k, v in attributes.items()}
             plain = {k: v.decode() if isinstance(v, bytes) else v for k, v in plain.items()}
             names = [same.get(name, name) for name in node.input]
             while names and not names[-1]:  # an optional input that is not there
                 names.pop()
             given = tuple(constants.get(name, name) for name in names)
-            passes = node.op_type in PASSED or (node.op_type == "Cast" and plain["to"] in floats)
+            passes = op in PASSED or (op == "Cast" and plain["to"] in floats)
             if passes and plain.get("axis", 1) == 1:
                 if isinstance(given[0], str):
                     same[node.output[0]] = given[0]
@@ -105,9 +120,23 @@ class Graph:
                     constants[node.output[0]] = given[0]
                 continue
             for output in node.output:
-                self._makers[output] = Node(node.op_type, given, output, plain)
+                self._makers[output] = Node(op, given, output, plain)
                 self._places[output] = place
         self.output = same.get(outputs[0].name, outputs[0].name)
+        self._held = sum({id(array): array.nbytes for array in constants.values()}.values())
+
+    def check_copies(self, parts: list[Part]) -> None:
+        """A small model can't make a network that fills the memory.
+
+        Raises:
+            ValueError: Layers share so much, or repeat a number so often, that it would.
+        """
+        size = sum(value.nbytes for part in parts for inner in part.walk() for value in inner.values.values())
+        if size > SMALL + MOST_COPIES * self._held:
+            raise ValueError(
+                f"the ONNX model holds {self._held:,} bytes of numbers, and a network of it {size:,}: each layer has "
+                "its own weights here, each column its own mean and scale"
+            )
 
     def parts(self, target: str, source: str) -> list[Part]:
         """The layers that make one tensor of another.
@@ -149,13 +178,13 @@ class Graph:
     def _part(self, kind: str, bound: dict[str, Any]) -> Part | None:
         """The part that a form stands for, by what its holes hold; None where no layer has such settings."""
         try:
-            settings = {name: _shortest(bound[name]) for name in ("p", "epsilon", "kept") if name in bound}
+            settings = {name: shortest(bound[name]) for name in ("p", "epsilon", "kept") if name in bound}
             if kind in activations.ACTIVATIONS:
                 plain = activations.ACTIVATIONS[kind]()
                 fields = [name for name, value in vars(plain).items() if value == plain.parameter]
                 own = {fields[0]: settings["p"]} if "p" in settings else {}
                 return Part(ActivationLayer(type(plain)(**own)))
-            arrays = {name: array.reshape(-1) for name, array in bound.items() if isinstance(array, np.ndarray)}
+            arrays = {name: row(array) for name, array in bound.items() if isinstance(array, np.ndarray)}
             if kind == "normalize":
                 return self._normalize(arrays)
             values = {name: array for name, array in arrays.items() if name not in settings}
@@ -171,23 +200,25 @@ class Graph:
     def _normalize(self, arrays: dict[str, Array]) -> Part | None:
         """The scaling of inputs by a mean, and a scale or a deviation."""
         size = self.input_size or max(array.size for array in arrays.values())
-        deviation = arrays.get("deviation", np.ones(1, self.dtype))
-        scale = arrays["scale"] if "scale" in arrays else 1 / deviation[deviation != 0]
+        with np.errstate(divide="ignore", over="ignore"):
+            scale = arrays["scale"] if "scale" in arrays else 1 / arrays.get("deviation", np.ones(1, self.dtype))
         values = {"mean": arrays.get("mean", np.zeros(1, self.dtype)), "scale": scale}
-        if any(array.size not in (1, size) for array in values.values()):
+        if any(array.size not in (1, size) or not np.isfinite(array).all() for array in values.values()):
             return None
-        return Part(Normalize(), {name: np.resize(array, size) for name, array in values.items()}, size)
+        return Part(Normalize(), {name: np.broadcast_to(array, size) for name, array in values.items()}, size)
 
     def _sum(self, node: Node) -> tuple[Part, str]:
         """A dense layer whose sums and bias are apart, or a residual block."""
         arrays = [part for part in node.inputs if isinstance(part, np.ndarray)]
         names = [part for part in node.inputs if isinstance(part, str)]
+        if node.attributes:  # before opset 7 they could turn a constant over the samples
+            raise _unknown(node)
         makers = [self._makers.get(name) for name in names]
         if len(arrays) == 1 and makers[0] is not None and makers[0].op in ("Gemm", "MatMul"):
             part, at = _dense(makers[0])
             if "bias" not in part.values:
                 function = activations.get("linear")
-                return dense(part.values["weight"], arrays[0].reshape(-1), function), at
+                return dense(part.values["weight"], row(arrays[0]), function), at
         if len(names) != 2:
             raise _unknown(node)
         failed: ValueError | None = None
@@ -200,10 +231,22 @@ class Graph:
                 if start != block and start not in self._before(block, start):
                     continue
                 try:
-                    return residual(self.parts(block, start), projection), start
+                    return residual(self._block(block, start), projection), start
                 except ValueError as error:
                     failed = failed or error
         raise failed or _unknown(node)
+
+    def _block(self, target: str, source: str) -> list[Part]:
+        """`parts` of a block, whose ends are tried again and again where blocks stand in blocks."""
+        if (target, source) not in self._blocks:
+            try:
+                self._blocks[target, source] = self.parts(target, source)
+            except ValueError as error:
+                self._blocks[target, source] = error
+        found = self._blocks[target, source]
+        if isinstance(found, ValueError):
+            raise ValueError(*found.args)
+        return found
 
     def _before(self, target: str, source: str) -> set[str]:
         """The tensors that one is made of, as far back as another."""
@@ -278,13 +321,8 @@ def _dense(node: Node) -> tuple[Part, str]:
     if bias is not None and not isinstance(bias, np.ndarray):
         raise ValueError(f"from_onnx knows {node.op} with a constant bias; {node.output!r} has another")
     weight = weight if node.attributes.get("transB") else weight.T
-    return dense(weight, None if bias is None else bias.reshape(-1), activations.get("linear")), at
+    return dense(weight, None if bias is None else row(bias), activations.get("linear")), at
 
 
 def _unknown(node: Node) -> ValueError:
     return ValueError(f"from_onnx knows no layer or activation that ends in the {node.op} that makes {node.output!r}")
-
-
-def _shortest(value: Any) -> float:
-    """The shortest number that rounds to this one: 0.2 and not 0.20000000298, where float32 holds a setting."""
-    return float(str(np.reshape(value, ())[()])) if isinstance(value, np.ndarray) else float(str(value))

@@ -49,7 +49,8 @@ def to_torch(network: Network) -> Any:
 
     What torch.nn lacks (residual blocks, `Embedding` of columns, `Normalize`, `GaussianNoise`) are small modules of
     `bpnative.io.torch_modules`; a frozen `BatchNorm` is one that keeps its statistics in training as well. Noise is
-    drawn by PyTorch, so the numbers differ. Batch norm's momentum means the same in both.
+    drawn by PyTorch, so the numbers differ. Batch norm's momentum means the same in both. The penalties ``l1``, ``l2``
+    and ``max_norm`` of a dense layer are left to PyTorch's optimizer.
 
     Raises:
         ImportError: PyTorch is not installed, or too old for RMSNorm.

@@ -6,9 +6,12 @@ The classes are made at the first use, since PyTorch may be missing: ``torch_mod
 from __future__ import annotations
 
 import functools
+import threading
 from typing import Any
 
 NAMES = ("ColumnEmbedding", "Exponential", "FrozenBatchNorm1d", "GaussianNoise", "Normalize", "Residual")
+
+_lock = threading.Lock()
 
 
 def import_torch() -> Any:
@@ -27,7 +30,8 @@ def import_torch() -> Any:
 def __getattr__(name: str) -> Any:
     if name not in NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _classes()[name]
+    with _lock:  # two threads would make two classes of a name, and pickle knows one
+        return _classes()[name]
 
 
 @functools.cache

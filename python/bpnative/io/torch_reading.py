@@ -12,13 +12,12 @@ from .. import activations
 from ..activations import Activation
 from ..layers import AlphaDropout, BatchNorm, Dropout, Embedding, GaussianNoise, LayerNorm, Normalize, RMSNorm
 from ..network import Network
+from . import torch_modules
 from .assemble import Part, activation_named, add_activation, assemble, dense, residual
 from .pytorch import MODULES
 from .torch_modules import NAMES
 
 Array = npt.NDArray[Any]
-
-IGNORED = ("Identity", "Flatten")  # nothing, from rows
 
 
 def from_torch(
@@ -28,15 +27,16 @@ def from_torch(
 
     Args:
         source: A ``torch.nn.Sequential`` (nested ones, too) of Linear, activations, Dropout, AlphaDropout, BatchNorm1d,
-            LayerNorm, RMSNorm and what `to_torch` makes, or one of these; or a state dict of Linear layers, whose
-            ``….weight`` and ``….bias`` are taken in their order. A module without gradients becomes a frozen layer,
-            which for batch norm means that its statistics stay, too.
+            LayerNorm, RMSNorm and what `to_torch` makes, or one of these, but no classes derived from them; or a state
+            dict of Linear layers, whose ``….weight`` and ``….bias`` are taken in their order, one layer behind the
+            other. A module whose weight has no gradient becomes a frozen layer, which for batch norm means that its
+            statistics stay, too. Hooks are not looked at, and layers that share a weight get a copy each.
         activation: Of the hidden layers of a state dict, which doesn't tell.
         output_activation: Of its last layer.
 
     Raises:
         TypeError: It is neither.
-        ValueError: A module or a tensor has no counterpart; it is named.
+        ValueError: A module or a tensor has no counterpart, it is named; or a tensor holds no real numbers.
 
     Example:
         >>> state = {"0.weight": np.ones((3, 2), np.float32), "0.bias": np.zeros(3, np.float32)}
@@ -55,7 +55,6 @@ def _parts(module: Any, name: str) -> list[Part]:
     """The layers that a module stands for."""
     found: list[Part] = []
     for where, inner in _flat(module, name):
-        kind = type(inner).__name__
         function = _activation(inner, where)
         if function is not None:
             add_activation(found, function)
@@ -71,16 +70,21 @@ def _parts(module: Any, name: str) -> list[Part]:
                 found.append(READERS[_kind(inner)](inner))
             except ValueError as error:
                 raise _refused(inner, where, error) from None
-        elif kind not in IGNORED:
+        elif not _passes(inner):
             raise _unknown(inner, where)
     return found
 
 
 def _kind(module: Any) -> str:
-    """The name of a module's class; nothing for one of somebody else's with a name of ours."""
+    """The name of a module's class; nothing for one of somebody else's, whatever it is called."""
     kind = type(module)
-    ours = kind.__name__ in NAMES
-    return kind.__name__ if not ours or kind.__module__.endswith(".torch_modules") else ""
+    home = torch_modules.__name__ if kind.__name__ in NAMES else "torch.nn.modules."
+    return kind.__name__ if kind.__module__.startswith(home) else ""
+
+
+def _passes(module: Any) -> bool:
+    """Whether it does nothing to rows."""
+    return _kind(module) == "Identity" or (_kind(module) == "Flatten" and module.start_dim == 1)
 
 
 def _refused(module: Any, where: str, reason: ValueError) -> ValueError:
@@ -95,7 +99,7 @@ def _unknown(module: Any, where: str) -> ValueError:
 
 
 def _flat(module: Any, name: str) -> list[tuple[str, Any]]:
-    if type(module).__name__ == "Sequential":
+    if _kind(module) == "Sequential":
         return [pair for key, child in module.named_children() for pair in _flat(child, f"{name}.{key}")]
     return [(name, module)]
 
@@ -181,6 +185,8 @@ READERS: dict[str, Callable[[Any], Part]] = {
 
 
 def _from_state(state: Mapping[str, Any], hidden: Activation, last: Activation) -> list[Part]:
+    if not all(isinstance(name, str) for name in state):
+        raise TypeError(f"expected a state dict of tensors by name, got the keys {list(state)[:5]}")
     left = {name: _array(value) for name, value in state.items()}
     weights = [name for name, value in left.items() if name.rpartition(".")[2] == "weight" and value.ndim == 2]
     parts = []
@@ -197,10 +203,13 @@ def _from_state(state: Mapping[str, Any], hidden: Activation, last: Activation) 
 
 def _array(tensor: Any) -> Array:
     if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu()
-        if str(tensor.dtype) in ("torch.float16", "torch.bfloat16"):
-            tensor = tensor.float()
-        tensor = tensor.numpy()
+        try:
+            tensor = tensor.detach().cpu()
+            if str(tensor.dtype) in ("torch.float16", "torch.bfloat16"):
+                tensor = tensor.float()
+            tensor = tensor.numpy()
+        except (RuntimeError, TypeError) as error:  # on the meta device, sparse, quantized
+            raise ValueError(f"expected tensors that hold numbers, dense ones: {error}") from None
     array = np.asarray(tensor)
     if array.dtype.kind != "f":
         raise ValueError(f"expected tensors of floating-point numbers, got dtype {array.dtype}")
