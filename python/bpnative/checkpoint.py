@@ -55,6 +55,7 @@ class Keeper:
         callbacks: The callbacks of the run.
 
     Raises:
+        OSError: The path is a folder, or in none.
         ValueError: The file is damaged, or of another run; nothing was changed.
 
     Example:
@@ -78,7 +79,7 @@ class Keeper:
         shuffle: bool,
         callbacks: Sequence[Callback],
     ) -> None:
-        self._path, self._seconds, self._trainer = os.fspath(path), seconds, trainer
+        self._path, self._seconds, self._trainer = os.fsdecode(path), seconds, trainer
         self._kept = [callback for callback in callbacks if type(callback).state is not Callback.state]
         self._settings = _settings(trainer, samples, validation, batch_size, shuffle)
         self._batches = samples if isinstance(samples, Batches) else None
@@ -86,7 +87,10 @@ class Keeper:
         self._partial: dict[str, Any] | None = None
         if os.path.exists(self._path):
             self._read = self._check()
-        self._writer = BackgroundWriter(self._path)
+        elif not os.path.isdir(os.path.dirname(os.path.realpath(self._path))) or not os.path.basename(self._path):
+            raise FileNotFoundError(f"expected checkpoint as a file in a folder that is there, got {self._path!r}")
+        # Absolute: a callback may change the working directory.
+        self._writer = BackgroundWriter(os.path.abspath(self._path))
         self._written, self._copying = time.monotonic(), 0.0
 
     def __enter__(self) -> Keeper:
