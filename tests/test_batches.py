@@ -170,6 +170,24 @@ def test_ctrl_c_does_not_wait_for_a_slow_source():
     held_up.set()
 
 
+@pytest.mark.parametrize("started", [False, True])
+def test_ctrl_c_while_the_thread_starts_leaves_none_behind(started, monkeypatch):
+    threads, start = [], threading.Thread.start
+
+    def interrupted(thread):
+        if started:
+            threads.append(thread)
+            start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trainer().fit(lambda: cut(X, LABELS, size=5))
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
 def test_batches_are_made_while_others_are_trained_on():
     made, seen = [], []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import queue
 import threading
@@ -30,7 +31,7 @@ PATIENCE = 0.1
 class Batches:
     """Batches ``(X, y)`` or ``(X, y, sample_weight)`` of an iterable, or of a factory that is called for each epoch.
 
-    A factory that takes an argument is given the number of the epoch, from 0.
+    A factory that needs an argument, or has one named epoch, is given the number of the epoch, from 0.
 
     Raises:
         TypeError: It is neither.
@@ -55,7 +56,7 @@ class Batches:
                 f"function that returns a new one for each epoch, for example its generator function"
             )
         self.source, self.class_weight = source, class_weight
-        self._with_epoch = callable(source) and _takes_epoch(source)
+        self._of_epoch = _of_epoch(source) if callable(source) else None
         self.n = 0  # samples of an epoch, known when the first has ended
 
     def check_again(self) -> None:
@@ -79,9 +80,7 @@ class Batches:
             TypeError: A batch is no tuple, or holds no real numbers.
             ValueError: A batch does not fit the network and the loss, or there are fewer than those to skip.
         """
-        batches = self.source
-        if callable(batches):
-            batches = batches(epoch) if self._with_epoch else batches()
+        batches = self.source if self._of_epoch is None else self._of_epoch(epoch)
         iterator, number = iter(batches), -1
         try:
             for number, batch in enumerate(iterator):
@@ -124,15 +123,21 @@ def iter_is_self(source: object) -> bool:
     return not callable(source) and hasattr(source, "__next__")
 
 
-def _takes_epoch(source: Callable[..., Any]) -> bool:
-    """Whether a factory needs an argument, or has one named epoch."""
+def _of_epoch(factory: Callable[..., Iterable[Any]]) -> Callable[[int], Iterable[Any]]:
+    """A factory as a function of the epoch, whether it has an argument for it or not."""
     try:
-        parameters = list(inspect.signature(source).parameters.values())
+        parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    first = [parameter for parameter in parameters if parameter.kind in positional][:1]
-    return any(parameter.default is parameter.empty or parameter.name == "epoch" for parameter in first)
+        return lambda epoch: factory()
+    named, bound = parameters.get("epoch"), isinstance(factory, functools.partial) and "epoch" in factory.keywords
+    if named is not None and named.kind in (named.POSITIONAL_OR_KEYWORD, named.KEYWORD_ONLY) and not bound:
+        return lambda epoch: factory(epoch=epoch)
+    for first in parameters.values():
+        needed = first.default is first.empty or first.name == "epoch"
+        if needed and first.kind in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
+            return factory
+        break
+    return lambda epoch: factory()
 
 
 class BatchPosition:
@@ -165,7 +170,9 @@ class BatchPosition:
 
 
 class Prefetcher:
-    """Runs an iterator in a thread of its own, two items ahead; its errors are raised here, and no thread stays behind.
+    """Runs an iterator in a thread of its own, two items ahead; its errors are raised here.
+
+    The thread ends with the block, or, where the iterator holds it up for longer, when that returns.
 
     Example:
         >>> with Prefetcher(iter([1, 2, 3])) as ahead:
@@ -203,7 +210,11 @@ class Prefetcher:
         return False
 
     def __enter__(self) -> Prefetcher:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # Ctrl-C, when it may have started: nobody would stop it
+            self._stop.set()
+            raise
         return self
 
     def __iter__(self) -> Iterator[Any]:
