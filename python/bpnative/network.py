@@ -206,7 +206,8 @@ class Network(NetworkFiles):
         if not data.is_ready(X, self._dtype, self._sizes[0]):
             if not self._codes and is_stored(X, self._sizes[0], self._dtype):
                 return self._predict_stored(x)
-            x = data.as_rows(X, self._sizes[0], self._dtype, "X", "input_size of the network")
+            x = np.asarray(X, self._dtype) if isinstance(X, Scaled) else X
+            x = data.as_rows(x, self._sizes[0], self._dtype, "X", "input_size of the network")
         if self._codes:
             check_codes(x, self._codes)
         out = np.empty((len(x), self._sizes[-1]), self._dtype)
