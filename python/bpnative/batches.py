@@ -6,6 +6,7 @@ import functools
 import inspect
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -181,45 +182,23 @@ class Prefetcher:
     """
 
     def __init__(self, iterator: Iterator[Any]) -> None:
-        self._iterator = iterator
-        self._queue: queue.Queue[tuple[bool, Any]] = queue.Queue(AHEAD)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._produce, name="bpnative batches", daemon=True)
-
-    def _produce(self) -> None:
-        end: tuple[bool, Any] = (True, None)
-        try:
-            for item in self._iterator:
-                if not self._put((False, item)):
-                    break
-            # A generator is closed where it ran: its finally clauses belong to this thread.
-            close = getattr(self._iterator, "close", None)
-            if close is not None:
-                close()
-        except BaseException as error:  # raised by __iter__ in the thread that asked
-            end = (True, error)
-        self._put(end)
-
-    def _put(self, item: tuple[bool, Any]) -> bool:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(item, timeout=0.05)
-            except queue.Full:
-                continue
-            return True
-        return False
+        # Simple queues, for Ctrl-C within a Queue or an Event may leave it locked.
+        self._items: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(AHEAD):
+            self._room.put(None)
+        self.stopped = False
+        given = iterator, self._items, self._room, weakref.ref(self)
+        self._thread = threading.Thread(target=_produce, args=given, name="bpnative batches", daemon=True)
 
     def __enter__(self) -> Prefetcher:
-        try:
-            self._thread.start()
-        except BaseException:  # Ctrl-C, when it may have started: nobody would stop it
-            self._stop.set()
-            raise
+        self._thread.start()
         return self
 
     def __iter__(self) -> Iterator[Any]:
         while True:
-            last, item = self._queue.get()
+            last, item = self._items.get()
+            self._room.put(None)
             if not last:
                 yield item
             elif item is None:
@@ -228,10 +207,44 @@ class Prefetcher:
                 raise item
 
     def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        while not self._queue.empty():
-            self._queue.get_nowait()
+        self.stopped = True
         self._thread.join(PATIENCE)
+
+
+def _produce(
+    iterator: Iterator[Any],
+    items: queue.SimpleQueue[tuple[bool, Any]],
+    room: queue.SimpleQueue[None],
+    consumer: weakref.ref[Prefetcher],
+) -> None:
+    """Hand over the items of an iterator for as long as somebody wants them."""
+    end: tuple[bool, Any] = (True, None)
+    try:
+        for item in iterator:
+            if not _wait_for_room(room, consumer):
+                break
+            items.put((False, item))
+        # A generator is closed where it ran: its finally clauses belong to this thread.
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+    except BaseException as error:  # raised by __iter__ in the thread that asked
+        end = (True, error)
+    items.put(end)
+
+
+def _wait_for_room(room: queue.SimpleQueue[None], consumer: weakref.ref[Prefetcher]) -> bool:
+    """Whether there is room for an item; False when nobody wants any more, as the consumer says or by being gone."""
+    while True:
+        prefetcher = consumer()
+        if prefetcher is None or prefetcher.stopped:
+            return False
+        del prefetcher
+        try:
+            room.get(timeout=0.05)
+        except queue.Empty:
+            continue
+        return True
 
 
 def train_batches(
