@@ -139,6 +139,23 @@ print(json.dumps([returned, history.epochs, history.interrupted, len(history["lo
     assert sorted(path.name for path in tmp_path.glob(".*")) == [], "a temporary file was left behind"
 
 
+def test_a_run_that_went_on_knows_that_it_was_stopped_again(tmp_path):
+    class Stop(bp.Callback):
+        def on_epoch_begin(self, trainer, epoch):
+            self.history = trainer.history
+            if epoch in epochs:
+                raise KeyboardInterrupt
+
+    for epochs, interrupted in (([1], True), ([2], True), ([], False)):
+        stop = Stop()
+        try:
+            fit(tmp_path / "run", callbacks=stop)
+        except KeyboardInterrupt:
+            assert stop.history.epochs == list(range(epochs[0]))
+        assert stop.history.interrupted == interrupted
+    assert stop.history.epochs == [0, 1, 2, 3]
+
+
 # ---- paths ----------------------------------------------------------------------------------------------------------
 def test_a_callback_that_changes_the_folder_moves_no_checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

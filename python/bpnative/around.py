@@ -92,7 +92,7 @@ def running(
             while begun:
                 begun.pop(0).on_train_end(trainer)
         except BaseException:
-            history.interrupted = True
+            trainer.history.interrupted = True  # a checkpoint brought another history
             end_all(begun, trainer)
             raise
 
