@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -61,6 +62,18 @@ def test_of_many_short_epochs_some_are_written_and_always_the_last(tmp_path, mon
             trainer.stop_training = epoch == 30
 
     assert writes_of(monkeypatch, tmp_path / "other", epochs=50, callbacks=Stop()) == [1, 31]
+
+
+def test_a_slow_disk_is_written_to_seldom(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
+    monkeypatch.setattr(checkpoint, "SHARE_OF_THREAD", 1e-9)
+
+    class Wait(bp.Callback):
+        def on_epoch_begin(self, trainer, epoch):
+            if epoch == 1:  # until the first write has ended, nobody knows how long one takes
+                [thread.join() for thread in threading.enumerate() if thread.name == "bpnative checkpoint"]
+
+    assert writes_of(monkeypatch, tmp_path / "run", epochs=50, callbacks=Wait()) == [1, 50]
 
 
 def test_an_error_of_writing_does_not_hide_that_of_the_run(tmp_path, monkeypatch):

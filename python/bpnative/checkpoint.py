@@ -224,7 +224,7 @@ class Keeper:
                 raise ValueError("stop_training or layers")
             if partial is not None:
                 losses, metrics = tensors["epoch.losses"], partial["metrics"]
-                if not _is_stand(losses, partial["done"], tensors.get("epoch.sizes"), self._settings, self._trainer):
+                if not _is_position(losses, partial["done"], tensors.get("epoch.sizes"), self._settings, self._trainer):
                     raise ValueError("losses of the epoch so far")
                 if len(metrics) != len(self._trainer.metrics):
                     raise ValueError("its metrics")
@@ -240,7 +240,7 @@ def _gathered(metric: Metric, original: Metric) -> dict[str, Any]:
     return {name: value for name, value in vars(metric).items() if name not in shared or shared[name] is not value}
 
 
-def _is_stand(losses: Any, done: Any, sizes: Any, settings: dict[str, Any], trainer: Trainer) -> bool:
+def _is_position(losses: Any, done: Any, sizes: Any, settings: dict[str, Any], trainer: Trainer) -> bool:
     """Whether so many samples done go with the losses of an epoch, and with the sizes of its batches."""
     if losses.dtype != np.float64 or losses.ndim != 1:
         return False
