@@ -113,3 +113,17 @@ def test_few_scaled_rows_have_the_bits_of_many(first, monkeypatch):
     np.testing.assert_array_equal(net.predict(bp.Scaled(stored[:10], scale)), many[:10])
     np.testing.assert_array_equal(many, net.predict(stored * scale))
     assert net.predict(bp.Scaled(stored[:0], scale)).shape == (0, 2)
+
+
+def test_codes_are_looked_at_block_by_block(monkeypatch):
+    monkeypatch.setattr(scaled, "STORED_VALUES", 1000)
+    blocks = []
+    as_contiguous = scaled.as_contiguous
+    monkeypatch.setattr(scaled, "as_contiguous", lambda x, dtype: blocks.append(len(x)) or as_contiguous(x, dtype))
+    net = bp.Network([bp.Embedding({0: 9}), bp.Dense(2)], 6, seed=0)
+    stored = RNG.integers(0, 9, (700, 6)).astype(np.uint8)
+    np.testing.assert_array_equal(net.predict(stored), net.predict(stored.astype(np.float32)))
+    assert blocks == [256, 256, 188]
+    stored[600, 0] = 9
+    with pytest.raises(ValueError, match=r"codes 0 to 8 in column 0 of X \(Embedding\), got 9.0 in row 600"):
+        net.predict(stored)

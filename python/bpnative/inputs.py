@@ -33,8 +33,10 @@ def codes_of(layers: tuple[Layer, ...]) -> dict[int, int]:
     return {}
 
 
-def check_codes(x: Array, codes: Mapping[int, int], what: str = "X") -> None:
+def check_codes(x: Array, codes: Mapping[int, int], what: str = "X", first_row: int = 0) -> None:
     """Each column of codes holds whole numbers from 0 to its number of codes less one.
+
+    Where x is a part of X, its first row has a number of its own in messages.
 
     Raises:
         ValueError: One does not; the first such row and column are named.
@@ -49,7 +51,7 @@ def check_codes(x: Array, codes: Mapping[int, int], what: str = "X") -> None:
         if len(wrong):
             raise ValueError(
                 f"expected codes 0 to {count - 1} in column {column} of {what} (Embedding), got {values[wrong[0]]} in "
-                f"row {wrong[0]}: give unknown categories a code of their own"
+                f"row {first_row + wrong[0]}: give unknown categories a code of their own"
             )
 
 

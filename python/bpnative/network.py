@@ -204,7 +204,7 @@ class Network(NetworkFiles):
         """
         x: Any = X
         if not data.is_ready(X, self._dtype, self._sizes[0]):
-            if not self._codes and is_stored(X, self._sizes[0], self._dtype):
+            if is_stored(X, self._sizes[0], self._dtype):
                 return self._predict_stored(x)
             x = np.asarray(X, self._dtype) if isinstance(X, Scaled) else X
             x = data.as_rows(x, self._sizes[0], self._dtype, "X", "input_size of the network")
@@ -222,6 +222,7 @@ class Network(NetworkFiles):
     def _predict_stored(self, X: Scaled | Array) -> Array:
         out, start = np.empty((len(X), self._sizes[-1]), self._dtype), 0
         for block in stored_blocks(X, self._block_rows, self._dtype):
+            check_codes(block, self._codes, first_row=start)
             self._native.predict(out[start : start + len(block)], block)
             start += len(block)
         return out
