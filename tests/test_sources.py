@@ -322,3 +322,18 @@ def test_wrong_class_weights(class_weight, error, message):
 def test_class_weights_need_classes():
     with pytest.raises(ValueError, match="goes with one class a sample, not with the targets of loss 'mse'"):
         bp.Trainer(bp.mlp([K, 1], seed=0), "mse").fit(X, X[:, 0], class_weight="balanced")
+
+
+def test_wrong_codes_in_scaled_data_are_refused_as_in_arrays():
+    net = bp.Network([bp.Embedding({0: 9}), bp.Dense(int(LABELS.max()) + 1)], 6, seed=0)
+    subject = bp.Trainer(net, "cross_entropy")
+    right = BYTES % 9
+    wrong = right.copy()
+    wrong[77, 0] = 9
+    subject.fit(bp.Scaled(right), LABELS)
+    before = net.parameters.copy()
+    for data in (wrong, bp.Scaled(wrong)):
+        for call in (subject.fit, subject.evaluate, lambda X, y: subject.fit(right, y, validation_data=(X, y))):
+            with pytest.raises(ValueError, match=r"codes 0 to 8 in column 0 of X.*, got 9.0 in row 77"):
+                call(data, LABELS)
+    np.testing.assert_array_equal(net.parameters, before)

@@ -10,6 +10,7 @@ from .batches import Batches
 from .class_weights import class_numbers, with_class_weight
 from .data import Checker, check_columns
 from .frames import is_frame
+from .inputs import check_codes
 from .samples import Array, Samples
 from .scaled import Scaled, is_on_disk
 from .seeds import seed_words
@@ -119,9 +120,10 @@ def _arrays(
     if not X.on_disk:
         source = Source(X, np.empty(0), None, None, checker.dtype)
         block = max(1, 2**20 // checker.n_inputs)
-        if X.array.dtype.kind == "f":
+        if X.array.dtype.kind == "f" or checker.codes:
             for start in range(0, len(X), block):
-                source.gather(source.rows[start : start + block])
+                gathered = source.gather(source.rows[start : start + block])
+                check_codes(gathered, checker.codes or {}, names[0], first_row=start)
     if len(X) == 0:
         raise ValueError(f"expected {names[0]} with at least one row, got shape {X.shape}")
     target = checker.targets(y, len(X), names[1], every_value=True)
