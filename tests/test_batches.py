@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import bpnative as bp
+from bpnative.batches import Prefetcher
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((90, 4)).astype(np.float32)
@@ -168,6 +169,34 @@ def test_ctrl_c_does_not_wait_for_a_slow_source():
     assert time.perf_counter() - callback.at < 2.0  # a tenth of a second on a quiet machine
     assert subject.history.interrupted
     held_up.set()
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_ctrl_c_while_the_thread_starts_leaves_none_behind(started, monkeypatch):
+    threads, start = [], threading.Thread.start
+
+    def interrupted(thread):
+        if started:
+            threads.append(thread)
+            start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trainer().fit(lambda: cut(X, LABELS, size=5))
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_a_consumer_that_is_gone_without_a_word_leaves_no_thread_behind():
+    """As when Ctrl-C comes before the end of a block has begun."""
+    ahead = Prefetcher(itertools.count()).__enter__()
+    assert next(iter(ahead)) == 0
+    thread = ahead._thread
+    del ahead
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_batches_are_made_while_others_are_trained_on():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -248,3 +251,36 @@ def test_what_cannot_be_watched_is_said_before_training(settings, message):
 def test_wrong_settings(settings):
     with pytest.raises((ValueError, TypeError), match="of EarlyStopping"):
         bp.EarlyStopping(**settings)
+
+
+# ---- ends, and runs in runs ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("action", [fail, press_ctrl_c])
+def test_an_error_at_the_end_keeps_no_other_callback_from_its_end(action):
+    before, failing, after = Recorder(), Recorder("train end", action), Recorder()
+    with pytest.raises((RuntimeError, KeyboardInterrupt)):
+        trainer().fit(X, TARGET, epochs=2, callbacks=[before, failing, after])
+    for callback in (before, failing, after):
+        assert callback.seen.count("train end") == 1
+
+
+@pytest.mark.parametrize("moment", ["train begin", "epoch 1 begin", "run", "epoch 0 end", "train end"])
+def test_a_run_within_a_run_of_the_same_trainer_is_refused(moment):
+    subject = trainer()
+    again = Recorder(moment, lambda trainer: trainer.fit(X, TARGET))
+    with pytest.raises(RuntimeError, match=r"being fitted: train copy.deepcopy\(trainer\)"):
+        subject.fit(X, TARGET, epochs=3, callbacks=again)
+    assert len(subject.fit(X, TARGET, epochs=2).epochs) == 2
+
+
+def test_other_trainers_and_copies_are_trained_within_a_run():
+    lengths = []
+
+    def others(subject):
+        for other in (trainer(), copy.deepcopy(subject), pickle.loads(pickle.dumps(subject))):
+            lengths.append(len(other.fit(X, TARGET, epochs=2).epochs))
+
+    subject = trainer()
+    history = subject.fit(X, TARGET, epochs=3, callbacks=Recorder("epoch 1 end", others))
+    assert (lengths, history.epochs) == ([2, 2, 2], [0, 1, 2])
+    assert subject.history is history
+    assert history == trainer().fit(X, TARGET, epochs=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -161,9 +162,41 @@ class Method:
         assert many == 3
         return self.of_epoch(-1)
 
+    def of_any(self, *many):
+        assert many == ()
+        return self.of_epoch(-1)
 
-@pytest.mark.parametrize(("name", "asked"), [("of_epoch", [0, 1]), ("of_named", [0, 1]), ("of_nothing", [-1, -1])])
-def test_a_function_that_takes_the_epoch_is_given_it(name, asked):
+    def of_number(self, number, /, other=0):
+        return self.of_epoch(number)
+
+    def of_keyword(self, *, epoch):
+        return self.of_epoch(epoch)
+
+    def of_seed_and_epoch(self, seed=7, epoch=None):
+        assert seed == 7
+        return self.of_epoch(epoch)
+
+
+KINDS = {
+    "of_epoch": [0, 1],
+    "of_named": [0, 1],
+    "of_nothing": [-1, -1],
+    "of_any": [-1, -1],
+    "of_number": [0, 1],
+    "of_keyword": [0, 1],
+    "of_seed_and_epoch": [0, 1],
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_function_that_takes_the_epoch_is_given_it(name):
     method = Method()
     fit(getattr(method, name), epochs=2)
+    assert method.asked == KINDS[name]
+
+
+@pytest.mark.parametrize(("given", "asked"), [({"epoch": 5}, [5, 5]), ({"seed": 7}, [0, 1])])
+def test_an_epoch_that_is_given_already_stays(given, asked):
+    method = Method()
+    fit(functools.partial(method.of_seed_and_epoch, **given), epochs=2)
     assert method.asked == asked

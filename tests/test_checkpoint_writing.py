@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -61,6 +62,18 @@ def test_of_many_short_epochs_some_are_written_and_always_the_last(tmp_path, mon
             trainer.stop_training = epoch == 30
 
     assert writes_of(monkeypatch, tmp_path / "other", epochs=50, callbacks=Stop()) == [1, 31]
+
+
+def test_a_slow_disk_is_written_to_seldom(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
+    monkeypatch.setattr(checkpoint, "SHARE_OF_THREAD", 1e-9)
+
+    class Wait(bp.Callback):
+        def on_epoch_begin(self, trainer, epoch):
+            if epoch == 1:  # until the first write has ended, nobody knows how long one takes
+                [thread.join() for thread in threading.enumerate() if thread.name == "bpnative checkpoint"]
+
+    assert writes_of(monkeypatch, tmp_path / "run", epochs=50, callbacks=Wait()) == [1, 50]
 
 
 def test_an_error_of_writing_does_not_hide_that_of_the_run(tmp_path, monkeypatch):
@@ -131,12 +144,71 @@ print(json.dumps([returned, history.epochs, history.interrupted, len(history["lo
     assert returned - pressed < 2  # 0.2 on a machine that does nothing else
     assert interrupted
     assert epochs == list(range(len(epochs)))
-    assert len(epochs) - losses in (0, 1)  # Ctrl-C may fall anywhere in Python
+    assert len(epochs) == losses
     with open(tmp_path / "run.csv", newline="") as file:
         assert [int(row["epoch"]) for row in csv.DictReader(file)] in (epochs, epochs[:-1])
     kept = bp.Trainer.load(tmp_path / "run.safetensors").history
     assert 0 < len(kept.epochs) <= losses
     assert sorted(path.name for path in tmp_path.glob(".*")) == [], "a temporary file was left behind"
+
+
+def test_a_run_that_went_on_knows_that_it_was_stopped_again(tmp_path):
+    class Stop(bp.Callback):
+        def on_epoch_begin(self, trainer, epoch):
+            self.history = trainer.history
+            if epoch in epochs:
+                raise KeyboardInterrupt
+
+    for epochs, interrupted in (([1], True), ([2], True), ([], False)):
+        stop = Stop()
+        try:
+            fit(tmp_path / "run", callbacks=stop)
+        except KeyboardInterrupt:
+            assert stop.history.epochs == list(range(epochs[0]))
+        assert stop.history.interrupted == interrupted
+    assert stop.history.epochs == [0, 1, 2, 3]
+
+
+# ---- paths ----------------------------------------------------------------------------------------------------------
+def test_a_callback_that_changes_the_folder_moves_no_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    class Leave(bp.Callback):
+        def on_epoch_end(self, trainer, epoch, logs):
+            os.makedirs("inner", exist_ok=True)
+            os.chdir("inner")
+
+    fit("run", epochs=3, callbacks=Leave())
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("run")] == [Path("run")]
+    assert len(bp.Trainer.load(tmp_path / "run").history.epochs) == 3
+
+
+@pytest.mark.parametrize("path", ["missing/run", "", "missing/", "dangling"])
+def test_a_path_in_no_folder_is_an_error_before_anything_changes(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.symlink("missing/file", "dangling")
+    begun = []
+
+    class Note(bp.Callback):
+        def on_train_begin(self, trainer):
+            begun.append(trainer)
+
+    with pytest.raises(FileNotFoundError, match="checkpoint as a file in a folder that is there, got"):
+        fit(path, callbacks=Note())
+    assert begun == []
+
+
+def test_paths_of_every_kind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("folder")
+    os.symlink("folder/target", "link")
+    for path in (b"bytes", Path("path"), "link", "folder/../plain"):
+        assert len(fit(path, epochs=1).epochs) == 1
+        assert len(fit(path, epochs=2).epochs) == 2
+    assert sorted(os.listdir()) == ["bytes", "folder", "link", "path", "plain"]
+    assert (os.path.islink("link"), os.listdir("folder")) == (True, ["target"])
+    with pytest.raises(IsADirectoryError):
+        fit("folder")
 
 
 # ---- disks ----------------------------------------------------------------------------------------------------------

@@ -266,9 +266,7 @@ def test_damaged_checkpoints_are_refused(change, tmp_path, monkeypatch):
         fit(trainer(), path)
 
 
-def test_a_folder_that_cannot_be_written_ends_the_run(tmp_path):
-    with pytest.raises(OSError, match="No such"):
-        fit(trainer(), tmp_path / "missing" / "run")
+def test_nonsense_is_refused(tmp_path):
     with pytest.raises(ValueError, match="checkpoint_every"):
         fit(trainer(), tmp_path / "run", checkpoint_every=-1)
 

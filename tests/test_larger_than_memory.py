@@ -99,3 +99,31 @@ def test_what_is_stored_otherwise_is_predicted_as_its_numbers(kind, dtype, monke
     np.testing.assert_array_equal(net.predict(X), net.predict(numbers))
     with pytest.raises(ValueError, match="X with 6 columns"):
         net.predict(X[:, :5] if kind != "scaled" else bp.Scaled(X.array[:, :5]))
+
+
+@pytest.mark.parametrize("first", ["Dense", "Embedding"])
+def test_few_scaled_rows_have_the_bits_of_many(first, monkeypatch):
+    """float32 between the stored numbers and a float64 network would round them."""
+    monkeypatch.setattr(scaled, "STORED_VALUES", 1000)
+    layers = [bp.Embedding({0: 255})] if first == "Embedding" else []
+    net = bp.Network([*layers, bp.Dense(2)], 6, seed=0, dtype="float64")
+    stored = RNG.integers(0, 255, (700, 6)).astype(np.uint8)
+    scale = np.where(np.arange(6), 1 / 255, 1)
+    many = net.predict(bp.Scaled(stored, scale))
+    np.testing.assert_array_equal(net.predict(bp.Scaled(stored[:10], scale)), many[:10])
+    np.testing.assert_array_equal(many, net.predict(stored * scale))
+    assert net.predict(bp.Scaled(stored[:0], scale)).shape == (0, 2)
+
+
+def test_codes_are_looked_at_block_by_block(monkeypatch):
+    monkeypatch.setattr(scaled, "STORED_VALUES", 1000)
+    blocks = []
+    as_contiguous = scaled.as_contiguous
+    monkeypatch.setattr(scaled, "as_contiguous", lambda x, dtype: blocks.append(len(x)) or as_contiguous(x, dtype))
+    net = bp.Network([bp.Embedding({0: 9}), bp.Dense(2)], 6, seed=0)
+    stored = RNG.integers(0, 9, (700, 6)).astype(np.uint8)
+    np.testing.assert_array_equal(net.predict(stored), net.predict(stored.astype(np.float32)))
+    assert blocks == [256, 256, 188]
+    stored[600, 0] = 9
+    with pytest.raises(ValueError, match=r"codes 0 to 8 in column 0 of X \(Embedding\), got 9.0 in row 600"):
+        net.predict(stored)

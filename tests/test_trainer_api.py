@@ -50,6 +50,32 @@ def test_history():
     assert pickle.loads(pickle.dumps(history)).params == history.params
 
 
+def test_ctrl_c_anywhere_in_a_history_leaves_all_columns_of_an_epoch_or_none():
+    for moment in range(1000):
+        history, left = bp.History(["loss", "accuracy"]), moment
+
+        def interrupt(frame, event, argument):
+            nonlocal left
+            frame.f_trace_opcodes = True
+            if event == "opcode":
+                left -= 1
+                if left < 0:
+                    raise KeyboardInterrupt
+            return interrupt
+
+        before = sys.gettrace()
+        sys.settrace(interrupt)
+        try:
+            history.append(0, {"loss": 0.5, "accuracy": 1.0}, 0.1)
+            break
+        except KeyboardInterrupt:
+            found = {len(column) for column in (history.epochs, history.seconds, *history.values())}
+            assert len(found) == 1, (moment, history.epochs, history.seconds, history)
+        finally:
+            sys.settrace(before)
+    assert 20 < moment < 999
+
+
 def test_the_loss_of_an_epoch_is_the_mean_over_its_samples():
     trainer, mirror = regressor(optimizer="sgd"), regressor(optimizer="sgd")
     history = trainer.fit(X, TARGET, batch_size=16, shuffle=False, sample_weight=WEIGHT)

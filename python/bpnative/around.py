@@ -63,6 +63,9 @@ def running(
 ) -> Iterator[History]:
     """What stands around the epochs of a run: its history, and the callbacks' beginning and end, however it ends.
 
+    Raises:
+        RuntimeError: The trainer has a run already, whose history and stand this one would take away.
+
     Example:
         >>> import bpnative as bp
         >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse")
@@ -72,23 +75,26 @@ def running(
         ...     list(history)
         ['loss']
     """
-    names = ["loss", *(metric.name for metric in trainer.metrics)]
-    columns = names if validation is None else [*names, *(f"val_{name}" for name in names)]
-    trainer._rates.check(dict.fromkeys(columns))
-    trainer.history = history = History(columns, settings | _params(trainer, samples))
-    trainer.stop_training = False
-    begun: list[Callback] = []
-    try:
-        for callback in callbacks:
-            callback.on_train_begin(trainer)
-            begun.append(callback)
-        yield history
-    except BaseException:
-        history.interrupted = True
-        end_all(begun, trainer)
-        raise
-    for callback in callbacks:
-        callback.on_train_end(trainer)
+    if trainer._fitting.locked():
+        raise RuntimeError("this trainer is being fitted: train copy.deepcopy(trainer) in a callback or another thread")
+    with trainer._fitting:
+        names = ["loss", *(metric.name for metric in trainer.metrics)]
+        columns = names if validation is None else [*names, *(f"val_{name}" for name in names)]
+        trainer._rates.check(dict.fromkeys(columns))
+        trainer.history = history = History(columns, settings | _params(trainer, samples))
+        trainer.stop_training = False
+        begun: list[Callback] = []
+        try:
+            for callback in callbacks:
+                callback.on_train_begin(trainer)
+                begun.append(callback)
+            yield history
+            while begun:
+                begun.pop(0).on_train_end(trainer)
+        except BaseException:
+            trainer.history.interrupted = True  # a checkpoint brought another history
+            end_all(begun, trainer)
+            raise
 
 
 def end_epoch(

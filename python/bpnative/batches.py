@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,7 +32,7 @@ PATIENCE = 0.1
 class Batches:
     """Batches ``(X, y)`` or ``(X, y, sample_weight)`` of an iterable, or of a factory that is called for each epoch.
 
-    A factory that takes an argument is given the number of the epoch, from 0.
+    A factory that needs an argument, or has one named epoch, is given the number of the epoch, from 0.
 
     Raises:
         TypeError: It is neither.
@@ -55,7 +57,7 @@ class Batches:
                 f"function that returns a new one for each epoch, for example its generator function"
             )
         self.source, self.class_weight = source, class_weight
-        self._with_epoch = callable(source) and _takes_epoch(source)
+        self._of_epoch = _of_epoch(source) if callable(source) else None
         self.n = 0  # samples of an epoch, known when the first has ended
 
     def check_again(self) -> None:
@@ -79,9 +81,7 @@ class Batches:
             TypeError: A batch is no tuple, or holds no real numbers.
             ValueError: A batch does not fit the network and the loss, or there are fewer than those to skip.
         """
-        batches = self.source
-        if callable(batches):
-            batches = batches(epoch) if self._with_epoch else batches()
+        batches = self.source if self._of_epoch is None else self._of_epoch(epoch)
         iterator, number = iter(batches), -1
         try:
             for number, batch in enumerate(iterator):
@@ -124,15 +124,21 @@ def iter_is_self(source: object) -> bool:
     return not callable(source) and hasattr(source, "__next__")
 
 
-def _takes_epoch(source: Callable[..., Any]) -> bool:
-    """Whether a factory needs an argument, or has one named epoch."""
+def _of_epoch(factory: Callable[..., Iterable[Any]]) -> Callable[[int], Iterable[Any]]:
+    """A factory as a function of the epoch, whether it has an argument for it or not."""
     try:
-        parameters = list(inspect.signature(source).parameters.values())
+        parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    first = [parameter for parameter in parameters if parameter.kind in positional][:1]
-    return any(parameter.default is parameter.empty or parameter.name == "epoch" for parameter in first)
+        return lambda epoch: factory()
+    named, bound = parameters.get("epoch"), isinstance(factory, functools.partial) and "epoch" in factory.keywords
+    if named is not None and named.kind in (named.POSITIONAL_OR_KEYWORD, named.KEYWORD_ONLY) and not bound:
+        return lambda epoch: factory(epoch=epoch)
+    for first in parameters.values():
+        needed = first.default is first.empty or first.name == "epoch"
+        if needed and first.kind in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
+            return factory
+        break
+    return lambda epoch: factory()
 
 
 class BatchPosition:
@@ -165,7 +171,9 @@ class BatchPosition:
 
 
 class Prefetcher:
-    """Runs an iterator in a thread of its own, two items ahead; its errors are raised here, and no thread stays behind.
+    """Runs an iterator in a thread of its own, two items ahead; its errors are raised here.
+
+    The thread ends with the block, or, where the iterator holds it up for longer, when that returns.
 
     Example:
         >>> with Prefetcher(iter([1, 2, 3])) as ahead:
@@ -174,33 +182,14 @@ class Prefetcher:
     """
 
     def __init__(self, iterator: Iterator[Any]) -> None:
-        self._iterator = iterator
-        self._queue: queue.Queue[tuple[bool, Any]] = queue.Queue(AHEAD)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._produce, name="bpnative batches", daemon=True)
-
-    def _produce(self) -> None:
-        end: tuple[bool, Any] = (True, None)
-        try:
-            for item in self._iterator:
-                if not self._put((False, item)):
-                    break
-            # A generator is closed where it ran: its finally clauses belong to this thread.
-            close = getattr(self._iterator, "close", None)
-            if close is not None:
-                close()
-        except BaseException as error:  # raised by __iter__ in the thread that asked
-            end = (True, error)
-        self._put(end)
-
-    def _put(self, item: tuple[bool, Any]) -> bool:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(item, timeout=0.05)
-            except queue.Full:
-                continue
-            return True
-        return False
+        # Simple queues, for Ctrl-C within a Queue or an Event may leave it locked.
+        self._items: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(AHEAD):
+            self._room.put(None)
+        self.stopped = False
+        given = iterator, self._items, self._room, weakref.ref(self)
+        self._thread = threading.Thread(target=_produce, args=given, name="bpnative batches", daemon=True)
 
     def __enter__(self) -> Prefetcher:
         self._thread.start()
@@ -208,7 +197,8 @@ class Prefetcher:
 
     def __iter__(self) -> Iterator[Any]:
         while True:
-            last, item = self._queue.get()
+            last, item = self._items.get()
+            self._room.put(None)
             if not last:
                 yield item
             elif item is None:
@@ -217,10 +207,44 @@ class Prefetcher:
                 raise item
 
     def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        while not self._queue.empty():
-            self._queue.get_nowait()
+        self.stopped = True
         self._thread.join(PATIENCE)
+
+
+def _produce(
+    iterator: Iterator[Any],
+    items: queue.SimpleQueue[tuple[bool, Any]],
+    room: queue.SimpleQueue[None],
+    consumer: weakref.ref[Prefetcher],
+) -> None:
+    """Hand over the items of an iterator for as long as somebody wants them."""
+    end: tuple[bool, Any] = (True, None)
+    try:
+        for item in iterator:
+            if not _wait_for_room(room, consumer):
+                break
+            items.put((False, item))
+        # A generator is closed where it ran: its finally clauses belong to this thread.
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+    except BaseException as error:  # raised by __iter__ in the thread that asked
+        end = (True, error)
+    items.put(end)
+
+
+def _wait_for_room(room: queue.SimpleQueue[None], consumer: weakref.ref[Prefetcher]) -> bool:
+    """Whether there is room for an item; False when nobody wants any more, as the consumer says or by being gone."""
+    while True:
+        prefetcher = consumer()
+        if prefetcher is None or prefetcher.stopped:
+            return False
+        del prefetcher
+        try:
+            room.get(timeout=0.05)
+        except queue.Empty:
+            continue
+        return True
 
 
 def train_batches(

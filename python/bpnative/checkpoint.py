@@ -55,6 +55,7 @@ class Keeper:
         callbacks: The callbacks of the run.
 
     Raises:
+        OSError: The path is a folder, or in none.
         ValueError: The file is damaged, or of another run; nothing was changed.
 
     Example:
@@ -78,7 +79,7 @@ class Keeper:
         shuffle: bool,
         callbacks: Sequence[Callback],
     ) -> None:
-        self._path, self._seconds, self._trainer = os.fspath(path), seconds, trainer
+        self._path, self._seconds, self._trainer = os.fsdecode(path), seconds, trainer
         self._kept = [callback for callback in callbacks if type(callback).state is not Callback.state]
         self._settings = _settings(trainer, samples, validation, batch_size, shuffle)
         self._batches = samples if isinstance(samples, Batches) else None
@@ -86,7 +87,10 @@ class Keeper:
         self._partial: dict[str, Any] | None = None
         if os.path.exists(self._path):
             self._read = self._check()
-        self._writer = BackgroundWriter(self._path)
+        elif not os.path.isdir(os.path.dirname(os.path.realpath(self._path))) or not os.path.basename(self._path):
+            raise FileNotFoundError(f"expected checkpoint as a file in a folder that is there, got {self._path!r}")
+        # Absolute: a callback may change the working directory.
+        self._writer = BackgroundWriter(os.path.abspath(self._path))
         self._written, self._copying = time.monotonic(), 0.0
 
     def __enter__(self) -> Keeper:
@@ -220,7 +224,7 @@ class Keeper:
                 raise ValueError("stop_training or layers")
             if partial is not None:
                 losses, metrics = tensors["epoch.losses"], partial["metrics"]
-                if not _is_stand(losses, partial["done"], tensors.get("epoch.sizes"), self._settings, self._trainer):
+                if not _is_position(losses, partial["done"], tensors.get("epoch.sizes"), self._settings, self._trainer):
                     raise ValueError("losses of the epoch so far")
                 if len(metrics) != len(self._trainer.metrics):
                     raise ValueError("its metrics")
@@ -236,7 +240,7 @@ def _gathered(metric: Metric, original: Metric) -> dict[str, Any]:
     return {name: value for name, value in vars(metric).items() if name not in shared or shared[name] is not value}
 
 
-def _is_stand(losses: Any, done: Any, sizes: Any, settings: dict[str, Any], trainer: Trainer) -> bool:
+def _is_position(losses: Any, done: Any, sizes: Any, settings: dict[str, Any], trainer: Trainer) -> bool:
     """Whether so many samples done go with the losses of an epoch, and with the sizes of its batches."""
     if losses.dtype != np.float64 or losses.ndim != 1:
         return False

@@ -102,10 +102,10 @@ def run_epochs(
             for callback in callbacks:
                 callback.on_epoch_begin(trainer, epoch)
             if isinstance(samples, Batches):
-                stand = BatchPosition(trainer, epoch)
+                batch_position = BatchPosition(trainer, epoch)
                 if keeper:
-                    keeper.begin_epoch(stand)
-                logs = train_batches(trainer, stand, samples, callbacks, keeper)
+                    keeper.begin_epoch(batch_position)
+                logs = train_batches(trainer, batch_position, samples, callbacks, keeper)
             else:
                 position = Position(trainer, epoch, samples, generator, batch_size)
                 if keeper:

@@ -34,8 +34,13 @@ class History(dict[str, list[float]]):
         self.interrupted = False
 
     def append(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
-        """Add the numbers of a finished epoch."""
-        self.epochs.append(epoch)
-        self.seconds.append(seconds)
-        for column, value in logs.items():
-            self.setdefault(column, []).append(value)
+        """Add the numbers of a finished epoch; interrupted by Ctrl-C, all of them or none."""
+        columns: list[list[Any]] = [self.epochs, self.seconds, *(self.setdefault(column, []) for column in logs)]
+        lengths = [len(column) for column in columns]
+        try:
+            for column, value in zip(columns, [epoch, seconds, *logs.values()], strict=True):
+                column.append(value)
+        except BaseException:
+            for column, length in zip(columns, lengths, strict=True):
+                del column[length:]
+            raise

@@ -208,10 +208,10 @@ class Network(NetworkFiles):
             columns = self._sizes[0], self._dtype, "X", "input_size of the network"
             if is_sparse(X):
                 x = as_sparse_rows(X, *columns, finite=False)
-            elif not self._codes and is_stored(X, self._sizes[0], self._dtype):
+            elif is_stored(X, self._sizes[0], self._dtype):
                 return self._predict_stored(x)
             else:
-                x = data.as_rows(X, *columns)
+                x = data.as_rows(np.asarray(X, self._dtype) if isinstance(X, Scaled) else X, *columns)
         if self._codes:
             check_codes(x, self._codes)
         out = np.empty((len(x), self._sizes[-1]), self._dtype)
@@ -226,6 +226,7 @@ class Network(NetworkFiles):
     def _predict_stored(self, X: Scaled | Array) -> Array:
         out, start = np.empty((len(X), self._sizes[-1]), self._dtype), 0
         for block in stored_blocks(X, self._block_rows, self._dtype):
+            check_codes(block, self._codes, rows=range(start, start + len(block)))
             self._native.predict(out[start : start + len(block)], block)
             start += len(block)
         return out

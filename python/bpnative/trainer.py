@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -127,6 +128,7 @@ class Trainer(TrainerFiles, Insight):
         self._native: _bpnative.Trainer | FunctionTrainer = FunctionTrainer(network, own, native) if own else native
         self.history = History()
         self.stop_training = False
+        self._fitting = threading.Lock()
         self._pace = Pace()
         self._step_order = np.arange(0, dtype=np.int64)
 
@@ -204,6 +206,7 @@ class Trainer(TrainerFiles, Insight):
         Raises:
             TypeError: An argument has the wrong type, or data are no real numbers.
             ValueError: Data are empty, not finite, or do not fit the network and the loss. Nothing was changed.
+            RuntimeError: A callback, or another thread, calls it while it runs.
 
         Example:
             >>> import bpnative as bp

@@ -18,6 +18,20 @@ try:
 except ImportError:  # pragma: no cover - not on Linux
     fcntl = None  # type: ignore[assignment]
 
+# Descriptors of files that are being written. A process that is forked meanwhile must not keep them: it would hold
+# their locks for as long as it lives.
+_locked: set[int] = set()
+
+
+def _close_locked() -> None:
+    for descriptor in _locked:
+        os.close(descriptor)
+    _locked.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_locked)
+
 
 def write(path: PathLike, chunks: Iterable[Any]) -> None:
     """Write a file all or nothing.
@@ -50,7 +64,7 @@ def write(path: PathLike, chunks: Iterable[Any]) -> None:
     descriptor = _open_locked(temporary)
     try:
         # A lock stays with the descriptor, so it is held until the name has moved.
-        with os.fdopen(os.dup(descriptor), "wb") as file:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
             file.truncate()
             for chunk in chunks:
                 file.write(chunk)
@@ -61,7 +75,7 @@ def write(path: PathLike, chunks: Iterable[Any]) -> None:
         _remove(temporary)
         raise
     finally:
-        os.close(descriptor)
+        _close(descriptor)
     _sync_folder(folder)
 
 
@@ -70,6 +84,7 @@ def _open_locked(temporary: str) -> int:
     flags = os.O_CREAT | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     while True:
         descriptor = os.open(temporary, flags, 0o666)
+        _locked.add(descriptor)
         try:
             if fcntl is None:
                 return descriptor
@@ -80,9 +95,14 @@ def _open_locked(temporary: str) -> int:
         except FileNotFoundError:
             pass
         except BaseException:
-            os.close(descriptor)
+            _close(descriptor)
             raise
-        os.close(descriptor)
+        _close(descriptor)
+
+
+def _close(descriptor: int) -> None:
+    _locked.discard(descriptor)
+    os.close(descriptor)
 
 
 def _remove(path: str) -> None:

@@ -6,6 +6,8 @@ do. One file is written at a time, each all or nothing (see `atomic`); the next 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -38,6 +40,10 @@ class BackgroundWriter:
     def __init__(self, path: PathLike) -> None:
         self._path = path
         self._thread: threading.Thread | None = None
+        self._given: list[tuple[Mapping[str, npt.NDArray[Any]], Mapping[str, str]]] = []
+        # Held while a file is written. Waiting is done by it alone: Thread.join, interrupted by Ctrl-C, takes a thread
+        # that still runs for one that has ended.
+        self._writing, self._process = threading.Lock(), os.getpid()
         self._error: BaseException | None = None
         self.seconds = 0.0
 
@@ -48,32 +54,38 @@ class BackgroundWriter:
             OSError: The write before this one failed.
         """
         self.wait()
+        self._given.append((tensors, metadata))
         # Not a daemon: an interpreter that ends waits for it.
-        thread = threading.Thread(target=self._run, args=(tensors, metadata), name="bpnative checkpoint")
+        self._thread = threading.Thread(target=self._write_given, name="bpnative checkpoint")
         try:
-            thread.start()
+            self._thread.start()
         except RuntimeError:  # the system gives no thread
-            self._run(tensors, metadata)
-        else:
-            self._thread = thread
+            self._write_given()
 
     def wait(self) -> None:
-        """Wait until the last write has ended.
+        """Wait until all that was given is written; what no thread has begun with is written here.
 
         Raises:
             OSError: It failed; the old file is untouched.
         """
+        if self._process != os.getpid():  # after a fork, the thread that holds the lock is in the other process
+            self._writing, self._process = threading.Lock(), os.getpid()
+        self._write_given()
         if self._thread is not None:
-            self._thread.join()
+            with contextlib.suppress(RuntimeError):  # it never started
+                self._thread.join()
             self._thread = None
         error, self._error = self._error, None
         if error is not None:
             raise error
 
-    def _run(self, tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> None:
-        start = time.perf_counter()
-        try:
-            safetensors.write(self._path, tensors, metadata)
-        except BaseException as error:  # raised by wait in the thread that asked
-            self._error = error
-        self.seconds = time.perf_counter() - start
+    def _write_given(self) -> None:
+        with self._writing:
+            if not self._given:
+                return
+            start = time.perf_counter()
+            try:
+                safetensors.write(self._path, *self._given.pop())
+            except BaseException as error:  # raised by wait in the thread that asked
+                self._error = error
+            self.seconds = time.perf_counter() - start
