@@ -187,10 +187,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _check_inputs(self, X: Any) -> Array | SparseRows:
         X = validate_data(self, unpacked(X, "X"), accept_sparse=SPARSE_FORMATS, reset=False)
-        if issparse(X):
-            return SparseRows(X, self.network_.dtype if hasattr(self, "network_") else X.dtype, "X")
-        array: Array = X
-        return array
+        return SparseRows(X, X.dtype, "X") if issparse(X) else X
 
     def _initialize(self, X: Array | SparseRows, y: Array, hidden: list[int], scores: bool) -> None:
         """A new network, and attributes as before the first epoch."""

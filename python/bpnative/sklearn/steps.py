@@ -23,8 +23,8 @@ Array = npt.NDArray[Any]
 
 def samples_of(X: Array | SparseRows, y: Array, weight: Array | None, dtype: np.dtype[Any]) -> Samples | Source:
     """What native runs take their batches from: arrays as they are, sparse rows made dense batch by batch."""
-    if isinstance(X, SparseRows):
-        return Source(X, y, weight, None, dtype)
+    if isinstance(X, SparseRows):  # of its own dtype, where the network is one of another fit
+        return Source(X if X.dtype == dtype else SparseRows(X, dtype, "X"), y, weight, None, dtype)
     return Samples(as_contiguous(X, dtype), y, weight)
 
 
