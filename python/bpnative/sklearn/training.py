@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -96,8 +97,8 @@ def fit_stochastic(
             callback.on_train_begin(trainer)
             begun.append(callback)
         for epoch in range(model.max_iter):
-            for callback in callbacks:
-                callback.on_epoch_begin(trainer, epoch)
+            if _stopped_before(trainer, epoch, callbacks):
+                break
             if model.shuffle:
                 permutation = np.arange(n, dtype=np.int64)
                 model._random_state.shuffle(permutation)
@@ -145,6 +146,13 @@ def fit_stochastic(
     model._best = best
     if model.early_stopping:
         restore(trainer.network, best)
+
+
+def _stopped_before(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
+    """Let an epoch begin; whether a callback has stopped the run."""
+    for callback in callbacks:
+        callback.on_epoch_begin(trainer, epoch)
+    return trainer.stop_training
 
 
 def snapshot(network: Network) -> tuple[Array, Array]:

@@ -1,0 +1,51 @@
+"""How a fit of the estimators may end: stopped by a callback before an epoch or within it, and gone on with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install 'bpnative[sklearn]'")
+
+from sklearn.datasets import load_iris
+from sklearn.preprocessing import scale
+
+import bpnative as bp
+from bpnative.sklearn import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+IRIS, SPECIES = load_iris(return_X_y=True)
+IRIS = scale(IRIS)
+
+
+class Stop(bp.Callback):
+    def __init__(self, at: str) -> None:
+        self.at = at
+
+    def on_train_begin(self, trainer: Any) -> None:
+        trainer.stop_training = self.at == "train"
+
+    def on_epoch_begin(self, trainer: Any, epoch: int) -> None:
+        trainer.stop_training |= self.at == f"epoch {epoch}"
+
+    def on_run_end(self, trainer: Any, run: Any) -> None:
+        trainer.stop_training |= self.at == "run"
+
+
+@pytest.mark.parametrize(("at", "epochs"), [("train", 0), ("epoch 0", 0), ("epoch 2", 2), ("run", 1)])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_stopped_by_a_callback(at: str, epochs: int, early_stopping: bool) -> None:
+    settings: dict[str, Any] = {"hidden_layer_sizes": (5,), "random_state": 0, "batch_size": 20, "max_iter": 4}
+    settings["early_stopping"] = early_stopping
+    for model, y in ((MLPClassifier(**settings), SPECIES), (MLPRegressor(**settings, alpha=0.1), IRIS[:, :2])):
+        plain = type(model)(**settings, alpha=model.alpha).fit(IRIS, y)
+        model.set_params(callbacks=[Stop(at)]).fit(IRIS, y)
+        assert model.n_iter_ == len(model.loss_curve_) == epochs
+        if at != "run":
+            assert model.loss_curve_ == plain.loss_curve_[:epochs]
+        assert np.isfinite(model.loss_curve_).all()
+        assert len(model.predict(IRIS)) == len(IRIS)
+        np.testing.assert_array_equal(model.set_params(callbacks=None).fit(IRIS, y).coefs_[0], plain.coefs_[0])
