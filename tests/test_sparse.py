@@ -138,6 +138,15 @@ def test_checkpoints_and_normalize(tmp_path):
         run(CSR * 2.0, epochs=5, checkpoint=tmp_path / "run")
 
 
+def test_split(matrix):
+    parts, expected = bp.stratified_split(matrix, LABELS, seed=1), bp.stratified_split(matrix.toarray(), LABELS, seed=1)
+    for (mine, y), (dense, other) in zip(parts, expected, strict=True):
+        np.testing.assert_array_equal(mine.toarray(), dense)
+        np.testing.assert_array_equal(y, other)
+    with pytest.raises(ValueError, match=r"the same length, got 90 and \(89,\)"):
+        bp.stratified_split(matrix, LABELS[1:])
+
+
 def test_with_lbfgs_and_codes():
     codes = scipy_sparse.csr_array(np.column_stack([RNG.integers(0, 3, N), DENSE[:, 1]]))
     for optimizer in ("adam", "lbfgs"):
