@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install 'bpnative[sklearn]'")
 
 from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
 
 import bpnative as bp
@@ -19,6 +20,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 IRIS = scale(IRIS)
+
+
+def test_class_weights_of_no_class() -> None:
+    messages = []
+    for model in (LogisticRegression, MLPClassifier):
+        with pytest.raises(ValueError, match="are not in class_weight") as caught:
+            model(class_weight={0: 2.0, 9: 3.0}).fit(IRIS, SPECIES)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    for known in ({0: 2.0}, {0: 2.0, 1: 1.0, 2: 1.0, 9: 5.0}):  # the others count 1, as there
+        models = [MLPClassifier(max_iter=2, random_state=0, class_weight=one) for one in (known, {0: 2, 1: 1, 2: 1})]
+        weights = [model.fit(IRIS, SPECIES).coefs_[0] for model in models]
+        np.testing.assert_array_equal(*weights)
+        LogisticRegression(class_weight=known).fit(IRIS, SPECIES)
 
 
 class Stop(bp.Callback):

@@ -100,7 +100,7 @@ class Steps:
     def _weigh(self, order: Order) -> Array | None:
         """Scale the weights of each batch of the order to a mean of 1; the factor of each batch's penalty.
 
-        A batch whose weights are all 0 moves nothing: it has no penalty either.
+        A batch whose weights are all 0 has no gradient, nor a penalty: only what momentum has gathered moves on.
         """
         assert self._weight is not None
         assert self._samples.weight is not None
