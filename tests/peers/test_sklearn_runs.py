@@ -36,6 +36,28 @@ def test_class_weights_of_no_class() -> None:
         LogisticRegression(class_weight=known).fit(IRIS, SPECIES)
 
 
+def test_weights_with_a_function_as_loss() -> None:
+    def squares(output: Any, target: Any) -> Any:
+        return float(((output - target) ** 2).mean()), 2 * (output - target) / output.size
+
+    def weighted(output: Any, target: Any, weight: Any) -> Any:
+        error = output - target
+        return float((weight[:, None] * error**2).mean()), 2 * weight[:, None] * error / output.size
+
+    settings: dict[str, Any] = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0, "alpha": 0.0}
+    weight, held_out = np.random.default_rng(0).random(150), {"X_val": IRIS, "y_val": SPECIES}
+    for solver in ("adam", "sgd", "lbfgs"):
+        models = [MLPRegressor(loss, solver=solver, **settings) for loss in (bp.FunctionLoss(weighted), "mse")]
+        kept = [model.fit(IRIS, SPECIES, weight).coefs_[0] for model in models]
+        np.testing.assert_allclose(*kept, rtol=1e-6)
+        with pytest.raises(ValueError, match="expected no sample_weight, for the loss squares takes none"):
+            MLPRegressor(bp.FunctionLoss(squares), solver=solver, **settings).fit(IRIS, SPECIES, weight)
+    with pytest.raises(ValueError, match="expected no sample_weight"):
+        MLPClassifier(loss=bp.FunctionLoss(squares), class_weight="balanced").fit(IRIS, SPECIES)
+    with pytest.raises(ValueError, match="expected no sample_weight"):
+        MLPRegressor(bp.FunctionLoss(squares)).fit(IRIS, SPECIES, **held_out, sample_weight_val=weight)
+
+
 class Stop(bp.Callback):
     def __init__(self, at: str) -> None:
         self.at = at

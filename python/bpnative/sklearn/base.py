@@ -135,6 +135,8 @@ class BaseMLP(BaseEstimator, ABC):
         factors = self._class_factors(y, weight, incremental)
         if factors is not None:
             weight = (factors if weight is None else weight * factors).astype(network.dtype)
+        if weight is not None or (own is not None and own.weight is not None):
+            self._objective.loss.check_weighted()
         targets = self._native_targets(y, network.dtype)
         weight = None if weight is None else as_contiguous(weight, network.dtype)
         samples = samples_of(X, targets, weight, network.dtype)
