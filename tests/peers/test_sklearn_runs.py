@@ -9,11 +9,13 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install 'bpnative[sklearn]'")
 
-from sklearn.datasets import load_iris
+import sklearn.neural_network
+from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
 
 import bpnative as bp
+import bpnative.sklearn
 from bpnative.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -56,6 +58,15 @@ def test_weights_with_a_function_as_loss() -> None:
         MLPClassifier(loss=bp.FunctionLoss(squares), class_weight="balanced").fit(IRIS, SPECIES)
     with pytest.raises(ValueError, match="expected no sample_weight"):
         MLPRegressor(bp.FunctionLoss(squares)).fit(IRIS, SPECIES, **held_out, sample_weight_val=weight)
+
+
+def test_large_outputs_change_the_loss_that_is_reported_and_no_step() -> None:
+    X, y = load_breast_cancer(return_X_y=True)  # not scaled
+    settings: dict[str, Any] = {"max_iter": 4, "random_state": 0}
+    ours, theirs = (module.MLPClassifier(**settings).fit(X, y) for module in (bpnative.sklearn, sklearn.neural_network))
+    assert ours.loss_curve_[0] > 1.1 * theirs.loss_curve_[0]
+    for mine, other in zip(ours.coefs_, theirs.coefs_, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-12)
 
 
 class Stop(bp.Callback):
