@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,26 @@ def test_large_outputs_change_the_loss_that_is_reported_and_no_step() -> None:
     assert ours.loss_curve_[0] > 1.1 * theirs.loss_curve_[0]
     for mine, other in zip(ours.coefs_, theirs.coefs_, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("schedules", list(itertools.permutations(["constant", "invscaling", "adaptive"])))
+@pytest.mark.parametrize("calls", [("partial_fit", "partial_fit", "partial_fit"), ("fit", "partial_fit", "fit")])
+def test_settings_that_change_between_calls(schedules: tuple[str, ...], calls: tuple[str, ...]) -> None:
+    ours, theirs = (
+        module.MLPClassifier((5,), solver="sgd", random_state=3, warm_start=True, n_iter_no_change=1, max_iter=4)
+        for module in (bpnative.sklearn, sklearn.neural_network)
+    )
+    for number, (call, schedule) in enumerate(zip(calls, schedules, strict=True)):
+        first = {"classes": [0, 1, 2]} if call == "partial_fit" and not number else {}
+        for model in (ours, theirs):
+            model.set_params(learning_rate=schedule, power_t=0.1 * (1 + number), learning_rate_init=0.1 / (1 + number))
+            model.set_params(batch_size=20 * (1 + number), alpha=0.1 * number, tol=0.05 * (2 - number))
+            for _ in range(3):
+                getattr(model, call)(IRIS, SPECIES, **first)
+        for name in ("n_iter_", "t_", "_no_improvement_count"):
+            assert getattr(ours, name) == getattr(theirs, name), name
+        np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+        np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], rtol=1e-8, atol=1e-11)
 
 
 class Stop(bp.Callback):

@@ -232,6 +232,8 @@ class BaseMLP(BaseEstimator, ABC):
     def _make_trainer(self) -> Trainer:
         rate = self.learning_rate_init
         self._learning_rate = rate if callable(rate) else float(rate)
+        # As scikit-learn's optimizers have them: kept until the next fit, whatever is set before a partial_fit.
+        self._schedule = (self.learning_rate if self.solver == "sgd" else "constant", rate, self.power_t)
         solver = "sgd" if self.solver == "lbfgs" else self.solver  # lbfgs takes gradients only
         scale, betas = self._objective.gradient_scale, (self.beta_1, self.beta_2)
         optimizer = solvers.make(

@@ -196,14 +196,14 @@ def _count_no_improvement(model: BaseMLP, score: float | None) -> None:
 
 def _converged(model: BaseMLP, trainer: Trainer) -> bool:
     """Change the learning rate where the epoch asks for it; whether training has to end."""
-    scheduled = model.solver == "sgd" and model.learning_rate != "constant"
-    if scheduled and model.learning_rate == "invscaling":
-        _change_rate(model, trainer, model.learning_rate_init / (model.t_ + 1) ** model.power_t)
+    schedule, initial_rate, power = model._schedule
+    if schedule == "invscaling":
+        _change_rate(model, trainer, initial_rate / (model.t_ + 1) ** power)
     if model._no_improvement_count <= model.n_iter_no_change:
         return False
     what = "Validation score" if model.early_stopping else "Training loss"
     message = f"{what} did not improve more than tol={model.tol:f} for {model.n_iter_no_change} consecutive epochs."
-    if not (scheduled and model.learning_rate == "adaptive"):
+    if schedule != "adaptive":
         return _say(model, f"{message} Stopping.", True)
     if model._learning_rate <= 1e-6:
         return _say(model, f"{message} Learning rate too small. Stopping.", True)
