@@ -118,3 +118,27 @@ def test_stopped_by_a_callback(at: str, epochs: int, early_stopping: bool) -> No
         assert np.isfinite(model.loss_curve_).all()
         assert len(model.predict(IRIS)) == len(IRIS)
         np.testing.assert_array_equal(model.set_params(callbacks=None).fit(IRIS, y).coefs_[0], plain.coefs_[0])
+
+
+class End(bp.Callback):
+    def __init__(self, error: type[BaseException] | None = None) -> None:
+        self.error, self.heard = error, 0
+
+    def on_train_end(self, trainer: Any) -> None:
+        self.heard += 1
+        if self.error:
+            raise self.error
+
+
+def test_each_callback_gets_its_end() -> None:
+    after = End()
+    model = MLPClassifier((4,), max_iter=3, early_stopping=True, random_state=0, callbacks=[End(RuntimeError), after])
+    with pytest.raises(RuntimeError):
+        model.fit(IRIS, SPECIES)
+    assert after.heard == 1
+    model.set_params(callbacks=[End(KeyboardInterrupt), after])
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(IRIS, SPECIES)
+    assert after.heard == 2
+    plain = MLPClassifier((4,), max_iter=3, early_stopping=True, random_state=0).fit(IRIS, SPECIES)
+    np.testing.assert_array_equal(model.coefs_[0], plain.coefs_[0])

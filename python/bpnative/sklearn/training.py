@@ -132,6 +132,8 @@ def fit_stochastic(
                     ConvergenceWarning,
                     stacklevel=5,
                 )
+        while begun:
+            begun.pop(0).on_train_end(trainer)
     except KeyboardInterrupt:
         history.interrupted = True
         end_all(begun, trainer)
@@ -140,9 +142,6 @@ def fit_stochastic(
         history.interrupted = True
         end_all(begun, trainer)
         raise
-    else:
-        for callback in callbacks:
-            callback.on_train_end(trainer)
     model._best = best
     if model.early_stopping:
         restore(trainer.network, best)
