@@ -81,6 +81,9 @@ def main() -> None:
     parser.add_argument("--tables", default=",".join(TABLES), help="which of them, with commas between")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
+    unknown = sorted(set(options.tables.split(",")) - set(TABLES))
+    if unknown or options.rounds < 1:
+        parser.error(f"no table {unknown[0]!r}: have {', '.join(TABLES)}" if unknown else "--rounds must be at least 1")
     settings = {"hidden_layer_sizes": (100,), "solver": options.solver, "max_iter": 200}
     rows = [measure(name, settings, options.rounds) for name in options.tables.split(",")]
     median = statistics.median(row["ratio"] for row in rows)

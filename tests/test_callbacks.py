@@ -103,6 +103,17 @@ def test_stopping_within_an_epoch_keeps_what_was_seen():
     assert len(subject.fit(X, TARGET, epochs=2)["loss"]) == 2
 
 
+@pytest.mark.parametrize(("at", "epochs"), [("train begin", 0), ("epoch 0 begin", 0), ("epoch 2 begin", 2)])
+@pytest.mark.parametrize("batches", [False, True])
+def test_stopping_before_an_epoch(at, epochs, batches):
+    subject, recorder = trainer(metrics=["mae"]), Recorder(at, stop)
+    data = ([(X, TARGET)],) if batches else (X, TARGET)
+    history = subject.fit(*data, epochs=9, batch_size=50, callbacks=[recorder])
+    assert len(history["loss"]) == len(history["mae"]) == epochs == subject.step_count
+    assert recorder.seen[-1] == "train end"
+    assert not history.interrupted
+
+
 @pytest.mark.parametrize("at", ["train begin", "epoch 1 begin", "run", "epoch 1 end"])
 @pytest.mark.parametrize(("action", "error"), [(fail, RuntimeError), (press_ctrl_c, KeyboardInterrupt)])
 def test_an_error_ends_the_run_cleanly(at, action, error):

@@ -118,6 +118,15 @@ def test_wrong_objects(name):
             call(value)
 
 
+def test_no_memory_is_no_wrong_type():
+    class Large(Other):
+        def __dlpack__(self, **settings):
+            raise MemoryError("it is large")
+
+    with pytest.raises(MemoryError, match="it is large"):
+        bp.mlp([3, 1], seed=0).predict(Large(X))
+
+
 def test_what_numpy_reads_is_left_to_it():
     for value in (X, [1.0], np.float32(1), memoryview(b"12"), "text", None):
         assert not has_dlpack_alone(value)

@@ -94,3 +94,22 @@ def test_the_penalty_is_the_sum_over_weights(inputs, dtype):
         slope = l1 * np.sign(weight) + l2 * weight
         np.testing.assert_allclose(gradient[: weight.size], slope.ravel(), rtol=4 * np.finfo(dtype).eps)
     assert len(set(losses)) == 3
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("optimizer", [bp.SGD(0.1), bp.LBFGS()], ids=repr)
+def test_a_function_as_loss_has_them_too(optimizer, frozen):
+    def squares(output, target):
+        return ((output - target) ** 2).mean(), 2 * (output - target) / output.size
+
+    results = []
+    for loss in ("mse", squares):
+        inner = bp.Residual([bp.Dense(5, l1=0.2)])
+        net = bp.Network([bp.Dense(5, "tanh", l1=0.1, l2=0.5), inner, bp.Dense(3, l2=0.3)], 3, dtype="float64", seed=1)
+        net.layers[0].trainable = not frozen
+        subject = bp.Trainer(net, loss, optimizer)
+        value, gradient = subject.gradients(X, Y)
+        numbers = [value, subject.evaluate(X, Y)["loss"]]
+        numbers += subject.fit(X, Y, epochs=3, batch_size=40, progress=False)["loss"]
+        results.append(np.r_[numbers, gradient, net.parameters])
+    np.testing.assert_allclose(*results, rtol=1e-9, atol=1e-12)

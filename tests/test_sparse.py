@@ -51,6 +51,7 @@ CASES = {
     "explicit zeros and -0": scipy_sparse.csr_array(
         (np.array([0.0, -0.0, 2.0, -0.0]), np.array([0, 1, 2, 3]), np.r_[0, 2, np.full(N - 1, 4)]), shape=(N, K)
     ),
+    "too small for float32": scipy_sparse.csr_array(([-1e-300, 1e-300], ([0, 1], [0, 1])), shape=(N, K)),
     "nothing": scipy_sparse.csr_array((N, K)),
     "bytes": scipy_sparse.csr_array((DENSE * 40).astype(np.int8)),
     "booleans": scipy_sparse.csr_array(DENSE > 0),
@@ -137,6 +138,15 @@ def test_checkpoints_and_normalize(tmp_path):
         run(CSR * 2.0, epochs=5, checkpoint=tmp_path / "run")
 
 
+def test_split(matrix):
+    parts, expected = bp.stratified_split(matrix, LABELS, seed=1), bp.stratified_split(matrix.toarray(), LABELS, seed=1)
+    for (mine, y), (dense, other) in zip(parts, expected, strict=True):
+        np.testing.assert_array_equal(mine.toarray(), dense)
+        np.testing.assert_array_equal(y, other)
+    with pytest.raises(ValueError, match=r"the same length, got 90 and \(89,\)"):
+        bp.stratified_split(matrix, LABELS[1:])
+
+
 def test_with_lbfgs_and_codes():
     codes = scipy_sparse.csr_array(np.column_stack([RNG.integers(0, 3, N), DENSE[:, 1]]))
     for optimizer in ("adam", "lbfgs"):
@@ -151,8 +161,21 @@ def test_with_lbfgs_and_codes():
             call(scipy_sparse.csr_array(([3.0], ([5], [0])), shape=(N, 2)))
 
 
-def broken(**parts):
-    matrix = scipy_sparse.csr_array(np.eye(4))
+def broken(kind="csr", **parts):
+    matrix = scipy_sparse.csr_array(np.eye(4)).asformat(kind)
+    for name, value in parts.items():
+        setattr(matrix, name, np.asarray(value))
+    return matrix
+
+
+def broken_lil():
+    matrix = scipy_sparse.lil_array(np.eye(4))
+    matrix.data[3] = [1.0] * 1000
+    return matrix
+
+
+def broken_blocks(**parts):
+    matrix = scipy_sparse.bsr_array(np.eye(4), blocksize=(2, 2))
     for name, value in parts.items():
         setattr(matrix, name, np.asarray(value))
     return matrix
@@ -171,6 +194,29 @@ WRONG = {
     "starts that fall": (broken(indptr=[0, 3, 2, 3, 4]), "index arrays that fit its 4 rows"),
     "starts beyond": (broken(indptr=[0, 1, 2, 3, 9]), "index arrays that fit its 4 rows"),
     "few starts": (broken(indptr=[0, 1, 2]), "index arrays that fit its 4 rows"),
+    "few values": (broken(data=[1.0]), "index arrays that fit its 4 rows"),
+    "values in two dimensions": (broken(data=np.ones((4, 1))), r"data of 1 dimensions, got shape \(4, 1\)"),
+    "columns of floats": (broken(indices=[0.0, 1.0, 2.0, 3.0]), "index arrays of whole numbers, got dtype float64"),
+    "starts of floats": (broken(indptr=[0, 1, 2, 3, np.nan]), "index arrays of whole numbers, got dtype float64"),
+    "columns of booleans": (broken(indices=[False, True, True, False]), "whole numbers, got dtype bool"),
+    "coo of floats": (broken("coo", coords=([0.0, 1, 2, 3], np.arange(4))), "whole numbers, got dtype float64"),
+    "coo row": (broken("coo", coords=([0, 1, -2, 3], np.arange(4))), "row indices from 0 to 3 in X, got -2"),
+    # These would make SciPy's own conversion write beyond its arrays.
+    "csc row": (broken("csc", indices=[0, 10**8, 2, 3]), "row indices from 0 to 3 in X, got 100000000"),
+    "csc negative row": (broken("csc", indices=[0, -(10**8), 2, 3]), "row indices from 0 to 3 in X, got -100000000"),
+    "csc starts": (broken("csc", indptr=[0, 10**9, 2, 3, 4]), "index arrays that fit its 4 columns"),
+    "csc values": (broken("csc", data=[1.0]), "index arrays that fit its 4 columns"),
+    "bsr block": (broken_blocks(indices=[0, 2]), "block indices from 0 to 1 in X, got 2"),
+    "bsr starts": (broken_blocks(indptr=[0, 10**9, 2]), "index arrays that fit its 2 rows of blocks"),
+    "bsr values": (broken_blocks(data=np.ones((1, 2, 2))), "index arrays that fit its 2 rows of blocks"),
+    "bsr height": (broken_blocks(data=np.ones((2, 3, 2))), r"blocks that fit its shape \(4, 4\), got blocks \(3, 2\)"),
+    "dia offsets": (broken("dia", offsets=[0, 1]), "an offset for each of its 1 diagonals"),
+    "dia far offset": (broken("dia", offsets=np.array([2**32])), "an offset for each of its 1 diagonals"),
+    "lil values": (broken_lil(), "as many column indices as values in each of its 4 rows"),
+    "too many to count": (
+        scipy_sparse.coo_array(([1.0], ([0], [0])), shape=(2**45, 2**45)),
+        r"expected X with 4 columns .*, got shape \(35184372088832, 35184372088832\)",
+    ),
 }
 
 

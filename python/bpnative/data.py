@@ -120,8 +120,8 @@ def as_rows(value: object, columns: int, dtype: np.dtype[Any], what: str, owner:
     return as_contiguous(array, dtype)
 
 
-def check_columns(array: Array, columns: int, what: str, owner: str) -> None:
-    """The shape is (n, columns).
+def check_columns(array: Any, columns: int, what: str, owner: str) -> None:
+    """The shape is (n, columns), of an array or of anything else with a shape.
 
     Raises:
         ValueError: It is another, with what might help.
@@ -129,16 +129,17 @@ def check_columns(array: Array, columns: int, what: str, owner: str) -> None:
     Example:
         >>> check_columns(np.ones((3, 2)), 2, "X", "input_size of the network")
     """
-    if array.ndim != 2 or array.shape[1] != columns:
+    shape: tuple[int, ...] = array.shape
+    if len(shape) != 2 or shape[1] != columns:
         advice = ""
-        if array.ndim == 1 and len(array) == columns:
+        if len(shape) == 1 and shape[0] == columns:
             advice = f"; for one sample pass {what}[None, :]"
-        elif array.ndim == 1 and columns == 1:
+        elif len(shape) == 1 and columns == 1:
             advice = f"; for one column pass {what}[:, None]"
-        elif array.ndim > 2 and math.prod(array.shape[1:]) == columns:
+        elif len(shape) > 2 and math.prod(shape[1:]) == columns:
             advice = f"; pass {what}.reshape(len({what}), -1)"
         plural = "" if columns == 1 else "s"
-        raise ValueError(f"expected {what} with {columns} column{plural} ({owner}), got shape {array.shape}{advice}")
+        raise ValueError(f"expected {what} with {columns} column{plural} ({owner}), got shape {shape}{advice}")
 
 
 def check_finite(array: Array, original: object, what: str) -> None:

@@ -37,6 +37,7 @@ def unpacked(value: Any, what: str) -> Any:
 
     Raises:
         TypeError: It lies in the memory of another device, or holds what NumPy has no type for, such as bfloat16.
+        MemoryError: Whoever offers it has not the memory for it.
 
     Example:
         >>> class Other:
@@ -70,6 +71,8 @@ def unpacked(value: Any, what: str) -> Any:
         )
     try:
         return np.from_dlpack(value)
+    except MemoryError:
+        raise
     except Exception as error:
         raise TypeError(
             f"expected {what} as real numbers of a type that NumPy has, got {kind}: {error}; convert it first, for "

@@ -101,6 +101,8 @@ def run_epochs(
             start = time.perf_counter()
             for callback in callbacks:
                 callback.on_epoch_begin(trainer, epoch)
+            if trainer.stop_training:
+                break
             if isinstance(samples, Batches):
                 batch_position = BatchPosition(trainer, epoch)
                 if keeper:

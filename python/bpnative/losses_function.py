@@ -31,7 +31,8 @@ class FunctionLoss(Loss):
     they were given: rows of any width, floats in the network's dtype, integers and bools as they are. Both are copies
     that it may write to. It returns the batch's loss, usually a mean, and the derivative of that number in each output,
     of the outputs' shape. Its loss and gradient must be finite. One that has a parameter named ``weight`` gets the
-    sample weights there, (n,) or None, and accounts for them; with another one sample weights are refused.
+    sample weights there, (n,) or None, and accounts for them; with another one sample weights are refused. What layers
+    add to the loss, l1 and l2, comes on top.
 
     Cost: each step is three calls into native code and one of the function instead of a single call for many steps,
     batches are gathered by NumPy, and the gradients are written to memory and read again: 75 to 117 µs a step more than
@@ -206,20 +207,21 @@ class FunctionTrainer:
                     outputs[part] = output
             if sum_of_gradients is not None:
                 self._network.gradients = sum_of_gradients
-            losses[step] = loss
             one = None if momentum is None else momentum[step : step + 1]
             factor = 1.0 if penalty is None else float(penalty[step])
+            losses[step] = loss + factor * self._native.penalty()
             self._native.update(np.ascontiguousarray(rates), clip_norm, clip_value, one, factor)
 
     def gradients(self, gradient: Array, x: Array, y: Array, weight: Array | None) -> float:
         """The loss; its gradient in all parameters goes to `gradient`."""
         loss, _ = self._backward(x, y, weight)
+        self._native.add_penalties()
         np.copyto(gradient, self._network.gradients)
-        return loss
+        return loss + self._native.penalty()
 
     def evaluate(self, outputs: Array | None, x: Array, y: Array, weight: Array | None) -> float:
         """The loss, forward only, and the outputs where wanted."""
         output = self._network.predict(x)
         if outputs is not None:
             np.copyto(outputs, output)
-        return self._loss.evaluate(output, y, weight)[0]
+        return self._loss.evaluate(output, y, weight)[0] + self._native.penalty()

@@ -49,6 +49,8 @@ class SparseRows:
         starts, columns, values = _compressed_rows(matrix, what)
         _check_places(starts, columns, values, self.shape, what)
         self._starts, self._columns, values = _each_place_once(starts, columns, values)
+        if np.signbit(values[values == 0]).any():
+            values = values + values.dtype.type(0)  # -0 becomes 0, as where it is added to zeros
         with np.errstate(over="ignore"):
             self._values = values.astype(dtype, copy=False)
         if finite and not np.isfinite(self._values).all():
@@ -57,8 +59,6 @@ class SparseRows:
             reason = f"too large for {dtype}" if np.isfinite(values[at]) else "drop or fill such rows"
             place = f"row {row}, column {self._columns[at]}"
             raise ValueError(f"expected finite numbers in {what}, got {values[at]} in {place}: {reason}")
-        if np.signbit(self._values[self._values == 0]).any():
-            self._values = self._values + dtype.type(0)  # -0 becomes 0, as where it is added to zeros
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -127,8 +127,7 @@ def as_sparse_rows(
         >>> as_sparse_rows(matrix, 2, np.dtype("float32"), "X", "input_size of the network")[:].tolist()
         [[0.0, 0.0], [0.0, 0.0], [0.0, 5.0]]
     """
-    if len(value.shape) != 2 or value.shape[1] != columns:
-        check_columns(np.broadcast_to(np.zeros(()), value.shape), columns, what, owner)
+    check_columns(value, columns, what, owner)
     if isinstance(value, SparseRows) and value.dtype == dtype:
         return value
     return SparseRows(value, dtype, what, finite)
@@ -140,16 +139,15 @@ def _compressed_rows(matrix: Any, what: str) -> tuple[Order, Array, Array]:
         return matrix._starts, matrix._columns, matrix._values
     try:
         if matrix.format == "coo":  # not SciPy's: that sums entries that share a place in another order than toarray
-            row, columns, values = (np.asarray(part) for part in (matrix.row, matrix.col, matrix.data))
-            if len(row) and (row.min() < 0 or row.max() >= matrix.shape[0]):
-                bad = row.min() if row.min() < 0 else row.max()
-                raise ValueError(f"expected row indices from 0 to {matrix.shape[0] - 1} in {what}, got {bad}")
-            starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=matrix.shape[0]))])
+            row, columns, values = _as_arrays(what, (matrix.row, matrix.col), matrix.data)
+            _check_range(row, matrix.shape[0], "row", what)
+            starts = np.concatenate([[0], np.cumsum(np.bincount(row.astype(np.int64), minlength=matrix.shape[0]))])
             order = slice(None) if (row[1:] >= row[:-1]).all() else np.argsort(row, kind="stable")
             columns, values = columns[order], values[order]
         else:
+            _check_before_conversion(matrix, what)
             rows = matrix if matrix.format == "csr" else matrix.tocsr()
-            starts, columns, values = (np.asarray(part) for part in (rows.indptr, rows.indices, rows.data))
+            starts, columns, values = _as_arrays(what, (rows.indptr, rows.indices), rows.data)
     except (TypeError, AttributeError) as error:
         kind = type(matrix).__name__
         raise TypeError(f"expected {what} as a sparse matrix of SciPy's, got {kind}: {error}") from None
@@ -158,15 +156,62 @@ def _compressed_rows(matrix: Any, what: str) -> tuple[Order, Array, Array]:
     return starts.astype(np.int64, copy=False), columns, values
 
 
-def _check_places(starts: Order, columns: Array, values: Array, shape: tuple[int, int], what: str) -> None:
+def _as_arrays(what: str, indices: tuple[Any, Any], data: Any, dimensions: int = 1) -> tuple[Array, Array, Array]:
+    """Index arrays of whole numbers and the values, of so many dimensions; users can put others into a matrix."""
+    first, second, values = np.asarray(indices[0]), np.asarray(indices[1]), np.asarray(data)
+    for array in (first, second):
+        if array.dtype.kind not in "iu" or array.ndim != 1:
+            raise ValueError(
+                f"expected {what} with index arrays of whole numbers, got dtype {array.dtype} and shape {array.shape}"
+            )
+    if values.ndim != dimensions:
+        raise ValueError(f"expected {what} with data of {dimensions} dimensions, got shape {values.shape}")
+    return first, second, values
+
+
+def _check_before_conversion(matrix: Any, what: str) -> None:
+    """What SciPy's compiled conversions take for granted: where it is not so they write beyond their arrays."""
+    n, k = matrix.shape
+    if matrix.format == "csc":
+        starts, row, values = _as_arrays(what, (matrix.indptr, matrix.indices), matrix.data)
+        _check_places(starts, row, values, (k, n), what, ("columns", "row"))
+    elif matrix.format == "bsr":
+        starts, block, values = _as_arrays(what, (matrix.indptr, matrix.indices), matrix.data, 3)
+        height, width = values.shape[1:]
+        if not height or not width or n % height or k % width:
+            raise ValueError(f"expected {what} in blocks that fit its shape {(n, k)}, got blocks {(height, width)}")
+        _check_places(starts, block, values, (n // height, k // width), what, ("rows of blocks", "block"))
+    elif matrix.format == "dia":
+        offsets, _, values = _as_arrays(what, (matrix.offsets, matrix.offsets), matrix.data, 2)
+        if len(offsets) != len(values) or (abs(offsets.astype(np.float64)) >= 2**31).any():
+            raise ValueError(f"expected {what} with an offset for each of its {len(values)} diagonals, got {offsets}")
+    elif matrix.format == "lil":
+        pairs = zip(matrix.rows, matrix.data, strict=False)
+        if len(matrix.rows) != n or len(matrix.data) != n or any(len(row) != len(values) for row, values in pairs):
+            raise ValueError(f"expected {what} with as many column indices as values in each of its {n} rows")
+
+
+def _check_range(indices: Array, size: int, of: str, what: str) -> None:
+    if len(indices) and not (indices.min() >= 0 and indices.max() < size):
+        bad = indices.min() if indices.min() < 0 else indices.max()
+        raise ValueError(f"expected {of} indices from 0 to {size - 1} in {what}, got {bad}")
+
+
+def _check_places(
+    starts: Array,
+    indices: Array,
+    values: Array,
+    shape: tuple[int, int],
+    what: str,
+    names: tuple[str, str] = ("rows", "column"),
+) -> None:
     """SciPy does not look: an index beyond would be a number in another row, or none at all."""
     entries = int(starts[-1]) if len(starts) else -1
     fits = len(starts) == shape[0] + 1 and starts[0] == 0 and (starts[1:] >= starts[:-1]).all()
-    if not fits or entries > len(columns) or entries > len(values):
-        raise ValueError(f"expected {what} with index arrays that fit its {shape[0]} rows: see its check_format()")
-    if entries and not (columns[:entries].min() >= 0 and columns[:entries].max() < shape[1]):
-        bad = columns[:entries].min() if columns[:entries].min() < 0 else columns[:entries].max()
-        raise ValueError(f"expected column indices from 0 to {shape[1] - 1} in {what}, got {bad}")
+    if not fits or entries > len(indices) or entries > len(values):
+        lines = f"{shape[0]} {names[0]}"
+        raise ValueError(f"expected {what} with index arrays that fit its {lines}: see its check_format()")
+    _check_range(indices[:entries], shape[1], names[1], what)
 
 
 def _each_place_once(starts: Order, columns: Array, values: Array) -> tuple[Order, Array, Array]:

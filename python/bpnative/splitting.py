@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .dlpack import unpacked
 from .frames import frame_numbers, is_frame
 from .seeds import Seed, check_seed
+from .sparse import is_sparse
 from .specification import check_number
 
 Rows = npt.NDArray[np.int64]
@@ -50,7 +51,7 @@ def stratified_split(X: Any, y: Any, *, fraction: float = 0.2, seed: Seed = 0) -
     """Cut X and y in two, each class in the same proportion: for validation and test data.
 
     Args:
-        X: An array or frame of n rows; anything that rows can be taken from.
+        X: An array, frame or sparse matrix of n rows; anything that rows can be taken from.
         y: n class labels or one-hot rows.
         fraction: The share of the second part, between 0 and 1.
         seed: What rows are drawn with; the same seed gives the same parts.
@@ -71,9 +72,12 @@ def stratified_split(X: Any, y: Any, *, fraction: float = 0.2, seed: Seed = 0) -
     """
     fraction = check_number(fraction, "fraction", "(0, 1)")
     X, y = unpacked(X, "X"), unpacked(y, "y")
+    if is_sparse(X):
+        X = X.tocsr()  # the others' rows cannot be taken
     labels = frame_numbers(y, "y") if is_frame(y) else np.asarray(y)
-    if labels.ndim == 0 or len(X) != len(labels):
-        raise ValueError(f"expected X and y of the same length, got {len(X)} and {labels.shape}")
+    n = X.shape[0] if is_sparse(X) else len(X)
+    if labels.ndim == 0 or n != len(labels):
+        raise ValueError(f"expected X and y of the same length, got {n} and {labels.shape}")
     classes = labels.argmax(axis=1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.reshape(len(labels))
     generator = np.random.default_rng(check_seed(seed))
     first, second = split_rows(len(labels), classes, fraction, generator)

@@ -251,6 +251,28 @@ def test_sparse_sets_of_ones_own() -> None:
         assert small.predict(X.astype(kind)).dtype == kind
 
 
+@pytest.mark.parametrize("first", ["float32", "float64"])
+@pytest.mark.parametrize("call", ["fit", "warm start", "partial_fit", "lbfgs"])
+def test_sparse_of_another_dtype_than_the_fit_before(call: str, first: str) -> None:
+    second = "float64" if first == "float32" else "float32"
+    models = []
+    for form in (np.asarray, scipy.sparse.csr_array):
+        model = MLPRegressor(**SETTINGS, warm_start=call == "warm start", callbacks=[bp.Callback()])
+        if call == "lbfgs":
+            model.set_params(solver="lbfgs", warm_start=True, max_iter=5)
+        fit = model.partial_fit if call == "partial_fit" else model.fit
+        held_out = {"X_val": form(IRIS), "y_val": IRIS[:, 0]} if call in ("fit", "warm start") else {}
+        fit(form(SPARSE.astype(first)), IRIS[:, 3])
+        fit(form(SPARSE.astype(second)), IRIS[:, 3], **held_out)
+        models.append(model)
+    np.testing.assert_array_equal(models[0].network_.parameters, models[1].network_.parameters)
+    if call != "lbfgs":
+        assert models[0].validation_scores_ == models[1].validation_scores_
+    wide = np.full((1, 4), 1e300)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(models[0].predict(wide), models[1].predict(scipy.sparse.csr_array(wide)))
+
+
 @pytest.mark.parametrize("settings", [{"batch_size": 100}, {"early_stopping": True}, {"solver": "lbfgs"}], ids=str)
 def test_sparse_in_the_memory_of_a_batch(settings: dict[str, Any]) -> None:
     rows, columns = (20_000 if settings.get("batch_size") else 4000), 50_000  # dense 8 GB, and 1.6 GB
@@ -287,7 +309,7 @@ def test_a_penalty_with_a_function_as_loss() -> None:
     settings = {"solver": "sgd", "momentum": 0.0, "alpha": 0.5, "batch_size": 40, "max_iter": 3, "random_state": 0}
     for loss in (bp.FunctionLoss(half_squares), "squared_error"):
         model = MLPRegressor(loss, (4,), **settings)
-        weights.append(model.fit(IRIS[:, :3], IRIS[:, 3]).coefs_[0])
+        weights.append(np.r_[model.fit(IRIS[:, :3], IRIS[:, 3]).loss_curve_, model.coefs_[0].ravel()])
     np.testing.assert_allclose(*weights, rtol=1e-11)
 
 

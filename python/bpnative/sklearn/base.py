@@ -135,6 +135,8 @@ class BaseMLP(BaseEstimator, ABC):
         factors = self._class_factors(y, weight, incremental)
         if factors is not None:
             weight = (factors if weight is None else weight * factors).astype(network.dtype)
+        if weight is not None or (own is not None and own.weight is not None):
+            self._objective.loss.check_weighted()
         targets = self._native_targets(y, network.dtype)
         weight = None if weight is None else as_contiguous(weight, network.dtype)
         samples = samples_of(X, targets, weight, network.dtype)
@@ -187,10 +189,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _check_inputs(self, X: Any) -> Array | SparseRows:
         X = validate_data(self, unpacked(X, "X"), accept_sparse=SPARSE_FORMATS, reset=False)
-        if issparse(X):
-            return SparseRows(X, self.network_.dtype if hasattr(self, "network_") else X.dtype, "X")
-        array: Array = X
-        return array
+        return SparseRows(X, X.dtype, "X") if issparse(X) else X
 
     def _initialize(self, X: Array | SparseRows, y: Array, hidden: list[int], scores: bool) -> None:
         """A new network, and attributes as before the first epoch."""
@@ -233,6 +232,8 @@ class BaseMLP(BaseEstimator, ABC):
     def _make_trainer(self) -> Trainer:
         rate = self.learning_rate_init
         self._learning_rate = rate if callable(rate) else float(rate)
+        # As scikit-learn's optimizers have them: kept until the next fit, whatever is set before a partial_fit.
+        self._schedule = (self.learning_rate if self.solver == "sgd" else "constant", rate, self.power_t)
         solver = "sgd" if self.solver == "lbfgs" else self.solver  # lbfgs takes gradients only
         scale, betas = self._objective.gradient_scale, (self.beta_1, self.beta_2)
         optimizer = solvers.make(

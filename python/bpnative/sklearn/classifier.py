@@ -286,7 +286,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         labels = self._labels(y)
         known = self.class_weight
         if known != "balanced":
-            table = np.array([known.get(label, 1.0) for label in self.classes_.tolist()])
+            classes = self.classes_.tolist()
+            missing = [label for label in classes if label not in known]
+            if missing and len(classes) - len(missing) != len(known):  # one of those given is of no class
+                raise ValueError(f"The classes, {missing}, are not in class_weight")
+            table = np.array([known.get(label, 1.0) for label in classes])
         else:  # as scikit-learn's, of weighted samples: so that a weight of 2 is the sample twice
             sums = np.bincount(labels, weight, minlength=len(self.classes_))
             present = sums > 0

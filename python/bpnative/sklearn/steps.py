@@ -23,8 +23,8 @@ Array = npt.NDArray[Any]
 
 def samples_of(X: Array | SparseRows, y: Array, weight: Array | None, dtype: np.dtype[Any]) -> Samples | Source:
     """What native runs take their batches from: arrays as they are, sparse rows made dense batch by batch."""
-    if isinstance(X, SparseRows):
-        return Source(X, y, weight, None, dtype)
+    if isinstance(X, SparseRows):  # of its own dtype, where the network is one of another fit
+        return Source(X if X.dtype == dtype else SparseRows(X, dtype, "X"), y, weight, None, dtype)
     return Samples(as_contiguous(X, dtype), y, weight)
 
 
@@ -100,7 +100,7 @@ class Steps:
     def _weigh(self, order: Order) -> Array | None:
         """Scale the weights of each batch of the order to a mean of 1; the factor of each batch's penalty.
 
-        A batch whose weights are all 0 moves nothing: it has no penalty either.
+        A batch whose weights are all 0 has no gradient, nor a penalty: only what momentum has gathered moves on.
         """
         assert self._weight is not None
         assert self._samples.weight is not None

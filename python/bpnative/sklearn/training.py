@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -96,8 +97,8 @@ def fit_stochastic(
             callback.on_train_begin(trainer)
             begun.append(callback)
         for epoch in range(model.max_iter):
-            for callback in callbacks:
-                callback.on_epoch_begin(trainer, epoch)
+            if _stopped_before(trainer, epoch, callbacks):
+                break
             if model.shuffle:
                 permutation = np.arange(n, dtype=np.int64)
                 model._random_state.shuffle(permutation)
@@ -131,6 +132,8 @@ def fit_stochastic(
                     ConvergenceWarning,
                     stacklevel=5,
                 )
+        while begun:
+            begun.pop(0).on_train_end(trainer)
     except KeyboardInterrupt:
         history.interrupted = True
         end_all(begun, trainer)
@@ -139,12 +142,16 @@ def fit_stochastic(
         history.interrupted = True
         end_all(begun, trainer)
         raise
-    else:
-        for callback in callbacks:
-            callback.on_train_end(trainer)
     model._best = best
     if model.early_stopping:
         restore(trainer.network, best)
+
+
+def _stopped_before(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
+    """Let an epoch begin; whether a callback has stopped the run."""
+    for callback in callbacks:
+        callback.on_epoch_begin(trainer, epoch)
+    return trainer.stop_training
 
 
 def snapshot(network: Network) -> tuple[Array, Array]:
@@ -188,14 +195,14 @@ def _count_no_improvement(model: BaseMLP, score: float | None) -> None:
 
 def _converged(model: BaseMLP, trainer: Trainer) -> bool:
     """Change the learning rate where the epoch asks for it; whether training has to end."""
-    scheduled = model.solver == "sgd" and model.learning_rate != "constant"
-    if scheduled and model.learning_rate == "invscaling":
-        _change_rate(model, trainer, model.learning_rate_init / (model.t_ + 1) ** model.power_t)
+    schedule, initial_rate, power = model._schedule
+    if schedule == "invscaling":
+        _change_rate(model, trainer, initial_rate / (model.t_ + 1) ** power)
     if model._no_improvement_count <= model.n_iter_no_change:
         return False
     what = "Validation score" if model.early_stopping else "Training loss"
     message = f"{what} did not improve more than tol={model.tol:f} for {model.n_iter_no_change} consecutive epochs."
-    if not (scheduled and model.learning_rate == "adaptive"):
+    if schedule != "adaptive":
         return _say(model, f"{message} Stopping.", True)
     if model._learning_rate <= 1e-6:
         return _say(model, f"{message} Learning rate too small. Stopping.", True)

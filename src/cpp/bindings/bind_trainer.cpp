@@ -180,6 +180,15 @@ void update(AnyTrainer& any, const py::array& learning_rate, double clip_norm, d
   });
 }
 
+double penalty(AnyTrainer& any) {
+  return any.visit(
+      [](auto& trainer) { return compute(trainer.own.network, [&] { return trainer.training.penalty(); }); });
+}
+
+void add_penalties(AnyTrainer& any) {
+  any.visit([](auto& trainer) { compute(trainer.own.network, [&] { trainer.training.add_penalties(1); }); });
+}
+
 double gradients(AnyTrainer& any, py::array gradient, const py::array& x, const py::array& y,
                  const py::object& sample_weight) {
   return any.visit([&](auto& trainer) {
@@ -266,6 +275,8 @@ void bind_trainer(py::module_& module) {
            py::arg("momentum").none(true) = py::none(), py::arg("penalty").none(true) = py::none())
       .def("update", update, py::arg("learning_rate"), py::arg("clip_norm") = 0.0, py::arg("clip_value") = 0.0,
            py::arg("momentum").none(true) = py::none(), py::arg("penalty") = 1.0)
+      .def("penalty", penalty)
+      .def("add_penalties", add_penalties)
       .def("gradients", gradients, py::arg("gradient"), py::arg("x"), py::arg("y"), py::arg("sample_weight").none(true))
       .def("evaluate", evaluate, py::arg("outputs").none(true), py::arg("x"), py::arg("y"),
            py::arg("sample_weight").none(true));

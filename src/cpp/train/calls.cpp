@@ -43,8 +43,7 @@ double Engine<T>::penalty() const {
 }
 
 template <class T>
-void Engine<T>::update(OptimizerState<T>& optimizer, const double* learning_rates, const double* momentum,
-                       double penalty, const StepSettings& settings) {
+void Engine<T>::add_penalties(double factor) {
   plan(1, kMostFeatures, Purpose::train);  // whatever batch it was made for
   for (int i = 0; i < network_.size(); ++i) {
     const Layer<T>& layer = network_.layer(i);
@@ -52,8 +51,14 @@ void Engine<T>::update(OptimizerState<T>& optimizer, const double* learning_rate
     const std::size_t at = network_.offset(i) + layer.ranges(0, layer.gradient_rows()).of[0].offset;
     add_penalty(network_.gradients().data() + at, penalties_.data() + plan_.penalties[i],
                 network_.parameters().data() + at, layer.gradient_rows(), layer.row_size(),
-                layer.restraints().times(penalty));
+                layer.restraints().times(factor));
   }
+}
+
+template <class T>
+void Engine<T>::update(OptimizerState<T>& optimizer, const double* learning_rates, const double* momentum,
+                       double penalty, const StepSettings& settings) {
+  add_penalties(penalty);
   optimizer.begin_step(learning_rates, momentum);
   parallel_region(plan_.threads, [&](Team& team) { apply(team, optimizer, settings); });
   ++network_.updates;
@@ -180,6 +185,7 @@ void Engine<T>::backward(T* input_gradient, const T* output_gradient, int count)
 #define BPN_INSTANTIATE(T)                                                                                        \
   template double Engine<T>::gradients(const Samples<T>&, std::int64_t);                                          \
   template void Engine<T>::update(OptimizerState<T>&, const double*, const double*, double, const StepSettings&); \
+  template void Engine<T>::add_penalties(double);                                                                 \
   template double Engine<T>::penalty() const;                                                                     \
   template double Engine<T>::evaluate(T*, const Samples<T>&);                                                     \
   template void Engine<T>::predict_few(T*, const T*, int);                                                        \

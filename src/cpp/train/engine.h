@@ -39,6 +39,10 @@ class Engine {
   // One update with the network's gradient buffer as it is, and so often the layers' penalties.
   void update(OptimizerState<T>& optimizer, const double* learning_rates, const double* momentum, double penalty,
               const StepSettings& settings);
+  // So often the gradients of the layers' penalties, on top of what the network's gradient buffer holds.
+  void add_penalties(double factor);
+  // The layers' penalties of the weights as they are.
+  double penalty() const;
   // The mean loss; its gradient goes to the network's gradient buffer. step: which step's noise.
   double gradients(const Samples<T>& samples, std::int64_t step);
   // The mean loss, and the outputs where wanted.
@@ -94,7 +98,6 @@ class Engine {
   void update_ranges(OptimizerState<T>& optimizer, const RowTask& task, const Ranges& ranges, T* const (&gradient)[2],
                      double factor, double clip_value);
   double mean_loss(const Pass& pass) const;
-  double penalty() const;
   void predict_few(T* outputs, const T* x, int count);
 
   Network<T>& network_;
