@@ -216,15 +216,15 @@ def test_nan_in_a_single_batch_is_passed_on_and_seen() -> None:
 
 
 def test_wrong_codes_in_scaled_data_are_refused_as_in_arrays():
-    net = bp.Network([bp.Embedding({0: 9}), bp.Dense(int(LABELS.max()) + 1)], 6, seed=0)
+    right, y = np.random.default_rng(73).integers(0, 9, (ROWS, COLUMNS)).astype(np.uint8), labels()
+    net = bp.Network([bp.Embedding({0: 9}), bp.Dense(CLASSES)], COLUMNS, seed=0)
     subject = bp.Trainer(net, "cross_entropy")
-    right = BYTES % 9
     wrong = right.copy()
     wrong[77, 0] = 9
-    subject.fit(bp.Scaled(right), LABELS)
+    subject.fit(bp.Scaled(right), y)
     before = net.parameters.copy()
     for data in (wrong, bp.Scaled(wrong)):
         for call in (subject.fit, subject.evaluate, lambda X, y: subject.fit(right, y, validation_data=(X, y))):
             with pytest.raises(ValueError, match=r"codes 0 to 8 in column 0 of X.*, got 9.0 in row 77"):
-                call(data, LABELS)
+                call(data, y)
     np.testing.assert_array_equal(net.parameters, before)
