@@ -8,8 +8,8 @@
 
 #include "kernels/activations_piecewise.h"
 #include "kernels/activations_rows.h"
+#include "kernels/activations_slices.h"
 #include "kernels/activations_smooth.h"
-#include "kernels/math.h"
 
 BPN_KERNELS_BEGIN
 
@@ -62,37 +62,6 @@ BPN_INLINE void apply_derivative(V<T> (&sum)[R][N], Activation activation, const
     default:
       if (keeps_slope(activation)) tile_derivative<T, kept_slope, R, N>(sum, saved, row, parameter);
   }
-}
-
-// [features x width], rows `stride` apart: any width, the last vector of a row as short as it is.
-template <class T, template <class> class F>
-void forward_rows(T* y, const T* z, int features, int width, ptrdiff_t stride, T parameter) {
-  const V<T> p = broadcast<T>(parameter);
-  for (int f = 0; f < features; ++f, y += stride, z += stride)
-    by_vectors<T>(width, [=](int i, int n) { set_column<T>(y + i, F<T>::forward(column<T>(z + i, n), p), n); });
-}
-template <class T, template <class> class F>
-void forward_keeping_rows(T* y, T* slope, const T* z, int features, int width, ptrdiff_t stride, T parameter) {
-  const V<T> p = broadcast<T>(parameter);
-  for (int f = 0; f < features; ++f, y += stride, slope += slope ? stride : 0, z += stride) {
-    by_vectors<T>(width, [=](int i, int n) {
-      V<T> kept;
-      set_column<T>(y + i, F<T>::forward(column<T>(z + i, n), kept, p), n);
-      if (slope) set_column<T>(slope + i, kept, n);
-    });
-  }
-}
-template <class T, template <class> class F>
-void forward_without_slope(T* y, const T* z, int features, int width, ptrdiff_t stride, T parameter) {
-  forward_keeping_rows<T, F>(y, nullptr, z, features, width, stride, parameter);
-}
-template <class T, template <class> class F>
-void derivative_rows(T* dz, const T* dy, const T* saved, int features, int width, ptrdiff_t stride, T parameter) {
-  const V<T> p = broadcast<T>(parameter);
-  for (int f = 0; f < features; ++f, dz += stride, dy += stride, saved += stride)
-    by_vectors<T>(width, [=](int i, int n) {
-      set_column<T>(dz + i, F<T>::derivative(column<T>(dy + i, n), column<T>(saved + i, n), p), n);
-    });
 }
 
 template <class T, template <class> class F, DerivativeFrom from>
