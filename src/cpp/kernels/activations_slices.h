@@ -55,9 +55,14 @@ BPN_INLINE void keep_in_two_loops(T* y, T* slope, const T* z, int features, int 
     }
   }
 }
+// Whether F has its two halves apart: begin(z, p), a Decay, and finish(z, decay, slope, p), instead of forward.
+template <class F, class = void>
+constexpr bool kTwoLoops = false;
+template <class F>
+constexpr bool kTwoLoops<F, decltype(void(F::begin))> = true;
 template <class T, template <class> class F>
 void forward_keeping_rows(T* y, T* slope, const T* z, int features, int width, ptrdiff_t stride, T parameter) {
-  if constexpr (F<T>::kTwoLoops)
+  if constexpr (kTwoLoops<F<T>>)
     keep_in_two_loops<T, F>(y, slope, z, features, width, stride, broadcast<T>(parameter));
   else
     keep_in_one_loop<T, F>(y, slope, z, features, width, stride, broadcast<T>(parameter));

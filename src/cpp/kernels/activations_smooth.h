@@ -33,7 +33,6 @@ struct exponential_activation {
 // y = z P(z) and y' = P(z) + z p(z) share one exponential: the tail 1 - P is e^(-z^2/2) times a slow function of z.
 template <class T>
 struct gelu_activation {
-  static constexpr bool kTwoLoops = false;
   static BPN_INLINE V<T> forward(V<T> z, V<T>& slope, V<T>) {
     const V<T> low = larger(broadcast<T>(-kTailEnd<T>), z), inside = smaller(broadcast<T>(kTailEnd<T>), low);
     const V<T> a = magnitude<T>(inside);
@@ -62,7 +61,6 @@ struct Cubic<double> {
 };
 template <class T>
 struct gelu_tanh_activation {
-  static constexpr bool kTwoLoops = true;
   static BPN_INLINE Decay<T> begin(V<T> z, V<T>) {
     using C = Cubic<T>;
     const V<T> c0 = broadcast<T>(C::c0), c1 = broadcast<T>(C::c1);
@@ -87,7 +85,6 @@ struct gelu_tanh_activation {
 };
 template <class T>
 struct silu_activation {
-  static constexpr bool kTwoLoops = true;
   static BPN_INLINE Decay<T> begin(V<T> z, V<T>) {
     const V<T> inside = between<T>(-kGone<T>, kGone<T>, z);
     return decay<T>(magnitude<T>(inside), inside);
@@ -103,7 +100,6 @@ struct silu_activation {
 // With e = e^z: tanh(ln(1 + e)) = e (e + 2) / (e (e + 2) + 2), its derivative 4 e (1 + e) / (..)^2; q = e or 1 / e.
 template <class T>
 struct mish_activation {
-  static constexpr bool kTwoLoops = true;
   static BPN_INLINE Decay<T> begin(V<T> z, V<T>) {
     const V<T> inside = between<T>(-kGone<T>, kGone<T>, z);
     return decay<T>(magnitude<T>(inside), inside);
@@ -123,7 +119,6 @@ struct mish_activation {
 // the chain longer and a fifth slower.
 template <class T>
 struct softplus_activation {
-  static constexpr bool kTwoLoops = true;
   static BPN_INLINE Decay<T> begin(V<T> z, V<T> beta) {
     const V<T> inverse = broadcast<T>(1) / beta, gone = broadcast<T>(kGone<T>) * inverse;
     const V<T> inside = smaller(gone, larger(-gone, z)), x = beta * inside;
@@ -140,7 +135,6 @@ struct softplus_activation {
 };
 template <class T>
 struct softsign_activation {
-  static constexpr bool kTwoLoops = false;
   static BPN_INLINE V<T> forward(V<T> z, V<T>& slope, V<T>) {
     constexpr T kEnd = sizeof(T) == 4 ? T(0x1p64) : T(0x1p512);  // beyond, f is 1 and f' zero
     const V<T> inside = between<T>(-kEnd, kEnd, z), r = broadcast<T>(1) / (broadcast<T>(1) + magnitude<T>(inside));
