@@ -61,14 +61,14 @@ def picture(cases, peers, machine, path):
     for i, peer in enumerate(peers):
         places = [n + (i - (len(peers) - 1) / 2) * width for n, (_, case) in enumerate(shown) if peer in case]
         heights = [1 / ours_by(case, peer) for _, case in shown if peer in case]
-        axes.bar(places, heights, width, label=NAMES[peer], bottom=0)
+        axes.bar(places, heights, width, label=NAMES[peer])
     axes.axhline(1, color="black", linewidth=1)
     axes.set_yscale("log")
-    axes.set_yticks([0.5, 1, 2, 5, 10, 20], ["0.5", "1", "2", "5", "10", "20"])
+    axes.set_yticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5", "1", "2", "5", "10", "20", "50"])
     axes.set_xticks(range(len(shown)), [workload for workload, _ in shown])
     axes.set_ylabel("times as long as bpnative")
     axes.set_title(f"{machine['processor']}, {machine['isa']}, 1 thread", fontsize=10)
-    axes.legend(ncols=len(peers), fontsize=8, frameon=False)
+    figure.legend(loc="outside lower center", ncols=len(peers), fontsize=8, frameon=False)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
