@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.resources
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -72,3 +73,10 @@ def test_public_names_exist_and_are_documented():
     assert len(set(bpnative.__all__)) == len(bpnative.__all__)
     values = {name: getattr(bpnative, name) for name in bpnative.__all__}
     assert not [name for name, value in values.items() if callable(value) and not value.__doc__]
+
+
+def test_what_comes_later_is_there_and_a_wrong_name_suggests_the_nearest():
+    code = "import bpnative as bp; assert 'to_c' in dir(bp); assert 'to_c' not in vars(bp); bp.to_c; bp.calibrat"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.strip().endswith("has no attribute 'calibrat'. Did you mean: 'calibrate'?")
