@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -175,7 +177,8 @@ def test_jax():
 
 
 def test_bfloat16_in_estimators():
-    estimators = pytest.importorskip("bpnative.sklearn", reason="scikit-learn is not installed")
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    estimators = importlib.import_module("bpnative.sklearn")
     jax = pytest.importorskip("jax", reason="JAX is not installed")
     with pytest.raises(TypeError, match=r"expected X .*, got ArrayImpl of bfloat16: convert it to float32 first"):
         estimators.MLPRegressor().fit(jax.numpy.asarray(X, jax.numpy.bfloat16), LABELS)
@@ -183,7 +186,8 @@ def test_bfloat16_in_estimators():
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 def test_estimators():
-    estimators = pytest.importorskip("bpnative.sklearn", reason="scikit-learn is not installed")
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    estimators = importlib.import_module("bpnative.sklearn")
     for model, y in ((estimators.MLPClassifier, LABELS), (estimators.MLPRegressor, X[:, 0])):
         both = []
         for of in (lambda array: array, Other):
