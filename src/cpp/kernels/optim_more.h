@@ -84,7 +84,7 @@ void radam_update(const UpdateArguments<T>& p) {
 // numbers: beta1, beta2, epsilon, 1 - beta1; states: m, u
 template <class T>
 void adamax_update(const UpdateArguments<T>& p) {
-  const V<T> rate = broadcast<T>(-p.learning_rate), zero{};
+  const V<T> rate = broadcast<T>(-p.learning_rate);
   const V<T> beta1 = broadcast<T>(p.numbers[0]), beta2 = broadcast<T>(p.numbers[1]);
   const V<T> epsilon = broadcast<T>(p.numbers[2]), fresh1 = broadcast<T>(p.numbers[3]);
   sweep_coupled<T, 2>(
