@@ -26,8 +26,7 @@ print(memory()[1] - before)
 """
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("optimizer", "states"), [("sgd", 0), ("adam", 2)])
+@pytest.mark.parametrize(("optimizer", "states", "dtype"), [("sgd", 0, "float64"), ("adam", 2, "float32")])
 @pytest.mark.parametrize(("sizes", "batch"), [([1024, 2048, 2048, 1000], 512), ([512, *[512] * 8, 10], 4096)])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_peak_follows_the_formula(sizes, batch, optimizer, states, dtype, threads):
