@@ -7,6 +7,8 @@ python benchmarks/chart.py bench.json --picture docs/speed.png > table.md
 import argparse
 import json
 
+from bpnative.cli.text import duration
+
 NAMES = {
     "numpy": "NumPy",
     "torch": "PyTorch",
@@ -26,28 +28,15 @@ def by_case(results):
     return cases
 
 
-def duration(seconds):
-    """Three digits and a unit."""
-    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"
-
-
 def table(cases, peers):
-    """A row for each case: our time, the share of the peak, and our time divided by that of each peer."""
+    """A row for each case: our time, the share of the peak, and our time divided by that of each peer, the median."""
     yield "| workload | threads | a step | of peak | " + " | ".join(NAMES[peer] for peer in peers) + " |"
     yield "|---|---|" + "---|" * (len(peers) + 2)
     for (workload, threads), case in cases.items():
         ours = case["bpnative"]
         share = f"{ours['peak_share']:.0%}" if threads == 1 else ""
-        ratios = [f"{ours_by(case, peer):.2f}" if peer in case else "" for peer in peers]
+        ratios = [f"{case[peer]['ratio']:.2f}" if peer in case else "" for peer in peers]
         yield f"| {workload} | {threads} | {duration(ours['seconds'])} | {share} | " + " | ".join(ratios) + " |"
-
-
-def ours_by(case, peer):
-    """Our time divided by the peer's: the median over the rounds, each with its own two times."""
-    pairs = zip(case["bpnative"]["rounds"], case[peer]["rounds"], strict=True)
-    ratios = sorted(ours / theirs for ours, theirs in pairs)
-    middle = len(ratios) // 2
-    return ratios[middle] if len(ratios) % 2 else (ratios[middle - 1] + ratios[middle]) / 2
 
 
 def picture(cases, peers, machine, path):
@@ -60,7 +49,7 @@ def picture(cases, peers, machine, path):
     width = 0.8 / len(peers)
     for i, peer in enumerate(peers):
         places = [n + (i - (len(peers) - 1) / 2) * width for n, (_, case) in enumerate(shown) if peer in case]
-        heights = [1 / ours_by(case, peer) for _, case in shown if peer in case]
+        heights = [1 / case[peer]["ratio"] for _, case in shown if peer in case]
         axes.bar(places, heights, width, label=NAMES[peer])
     axes.axhline(1, color="black", linewidth=1)
     axes.set_yscale("log")

@@ -4,12 +4,11 @@ Batch, inputs and outputs run over 1 … 130, one at a time with 64 for the othe
 two, whose rows fall into few sets of the caches. Each shape is stated beside the faster of its neighbours.
 """
 
+import math
 import time
 
-import numpy as np
-
 import bpnative as bp
-from bpnative import _bpnative as native
+from kernels import products
 from turns import arguments, report
 
 ROLES = ("batch", "inputs", "outputs")
@@ -18,18 +17,14 @@ POWERS = (256, 512, 1024, 2048, 4096)
 
 def seconds(shape, dtype, rounds):
     """Least seconds of forward and backward over so many turns: a disturbed turn is longer, never shorter."""
-    batch, n_in, n_out = shape
-    random = np.random.default_rng(0)
-    x, weight, dz = (random.standard_normal(s).astype(dtype) for s in ((batch, n_in), (n_out, n_in), (batch, n_out)))
-    y, dx, dw = np.empty_like(dz), np.empty_like(x), np.empty_like(weight)
-    isa = bp.show_config("dict")["isa"]
+    calls = {name: ours for name, ours, _, _ in products(*shape, dtype, bp.show_config("dict")["isa"])}
 
     def both():
-        native.dense_forward(y, x, weight, None, "linear", 0.0, isa)
-        native.dense_backward(dx, dw, None, dz, x, weight, "linear", 0.0, isa)
+        calls["forward"]()
+        calls["backward"]()
 
     both()
-    turn, least = max(1, int(2e7 / (6 * batch * n_in * n_out))), np.inf
+    turn, least = max(1, int(2e7 / (6 * math.prod(shape)))), math.inf
     for _ in range(rounds):
         start = time.perf_counter()
         for _ in range(turn):
@@ -44,7 +39,7 @@ def line(role, sizes, others, options):
     for size in sizes:
         shape = [others] * 3
         shape[ROLES.index(role)] = size
-        rates.append(6 * np.prod(shape) / seconds(shape, options.dtype, options.rounds) / 1e9)
+        rates.append(6 * math.prod(shape) / seconds(shape, options.dtype, options.rounds) / 1e9)
     return [
         {"role": role, "size": size, "others": others, "GFLOP/s": rates[i], "of its neighbours": rates[i] / max(beside)}
         for i, size in enumerate(sizes)

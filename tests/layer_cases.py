@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 import bpnative as bp
 from compare import Array
@@ -231,3 +232,15 @@ def check_network(network: bp.Network, x: Array, rng: np.random.Generator, what:
     assert_near(np.array([loss], network.dtype), np.array([wanted]), np.array([moved]), abs(float(wanted)), what)
     dy = 2 * (y - target) / y.size
     assert_gradients(network, x, mse, (gradients, None), dy, f"{what}: gradients of a trainer")
+
+
+def assert_refused_without_form(
+    what: str, convert: Callable[[bp.Network], object], forms: dict[str, Any], monkeypatch: Any
+) -> None:
+    """Where the form of a layer is missing, whichever it is, `what` refuses it by name and says what to do."""
+    for kind in bp.layers.LAYERS:
+        net = bp.Network(ALONE[kind][0](4), 4, seed=0)
+        with monkeypatch.context() as patch:
+            patch.delitem(forms, kind)
+            with pytest.raises(ValueError, match=rf"{what} knows no form of layer 0, .*net\.save"):
+                convert(net)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import subprocess
 
@@ -13,7 +14,7 @@ import bpnative as bp
 from bpnative.io import c_backward, c_program
 from bpnative.layers import LAYERS
 from c_compilers import COMPILERS, compile_strictly, need, self_test
-from layer_cases import ALONE, ODD, inputs_of, make, random_layers
+from layer_cases import ALONE, ODD, assert_refused_without_form, inputs_of, make, random_layers
 
 CASES = [(kind, index) for kind in LAYERS for index in range(len(ALONE[kind]))]
 both_types = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -119,12 +120,8 @@ def test_what_is_no_code_counts_as_the_nearest(tmp_path):
 
 
 def test_a_layer_without_a_form_is_refused_by_name_before_anything_is_written(tmp_path, monkeypatch):
-    for kind in LAYERS:
-        net = bp.Network(ALONE[kind][0](4), 4, seed=0)
-        with monkeypatch.context() as patch:
-            patch.delitem(c_program.LAYERS, kind)
-            with pytest.raises(ValueError, match=r"to_c knows no form of layer 0, .*net\.save"):
-                bp.to_c(net, tmp_path / "net.c")
+    convert = functools.partial(bp.to_c, path=tmp_path / "net.c")
+    assert_refused_without_form("to_c", convert, c_program.LAYERS, monkeypatch)
     assert not list(tmp_path.iterdir())
 
 

@@ -10,9 +10,8 @@ import pytest
 
 import bpnative as bp
 from bpnative.io import safetensors
+from checkpoint_cases import LABELS, Stop, X, same_run
 
-X = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
-LABELS = (X[:, 0] > 0).astype(int)
 WEIGHTS = np.linspace(0.1, 2, 60)
 EPOCHS = 3
 
@@ -43,18 +42,6 @@ SOURCES = {
 }
 
 
-class Stop(bp.Callback):
-    """Ends a run with an error after some steps, as a kill would."""
-
-    def __init__(self, steps):
-        self.steps = steps
-
-    def on_run_end(self, trainer, run):
-        self.steps -= 1
-        if not self.steps:
-            raise KeyboardInterrupt
-
-
 def fit(source, path=None, callbacks=(), epochs=EPOCHS, **settings):
     net = bp.Network([bp.Dense(7, activation="tanh"), bp.Dropout(0.3), bp.Dense(2)], 5, seed=0)
     trainer = bp.Trainer(net, "cross_entropy", bp.Adam(0.01), metrics=["accuracy", "roc_auc"])
@@ -64,13 +51,8 @@ def fit(source, path=None, callbacks=(), epochs=EPOCHS, **settings):
 
 
 def same(one, other):
-    np.testing.assert_array_equal(one.network.parameters, other.network.parameters)
-    for name, view in one.state.items():
-        np.testing.assert_array_equal(view, other.state[name])
-    assert one.history == other.history
-    assert one.history.epochs == other.history.epochs
+    same_run(one, other)
     assert one.history.params["samples"] == other.history.params["samples"] == 60
-    assert one.step_count == other.step_count
 
 
 @pytest.mark.parametrize("kind", SOURCES)

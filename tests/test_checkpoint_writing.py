@@ -14,16 +14,13 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import bpnative as bp
 from bpnative import checkpoint
 from bpnative.io import safetensors
+from checkpoint_cases import LABELS, X
 from child import needs_fork, start
-
-X = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
-LABELS = (X[:, 0] > 0).astype(int)
 
 
 def fit(path, epochs=4, batch_size=8, every=0.0, callbacks=()):

@@ -13,23 +13,10 @@ import pytest
 
 import bpnative as bp
 from bpnative.io import safetensors
+from checkpoint_cases import LABELS, Stop, X, same_run
 from child import needs_fork
 
 DATA = Path(__file__).parent / "data"
-X = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
-LABELS = (X[:, 0] > 0).astype(int)
-
-
-class Stop(bp.Callback):
-    """Ends a run with an error after some native calls, as a kill would."""
-
-    def __init__(self, calls):
-        self.calls = calls
-
-    def on_run_end(self, trainer, run):
-        self.calls -= 1
-        if not self.calls:
-            raise KeyboardInterrupt
 
 
 def trainer(seed=0, **changes):
@@ -43,15 +30,6 @@ def fit(made, path=None, **changes):
     return made.fit(changes.pop("X", X), changes.pop("y", LABELS), **settings | changes)
 
 
-def same(one, other):
-    np.testing.assert_array_equal(one.network.parameters, other.network.parameters)
-    for name, view in one.state.items():
-        np.testing.assert_array_equal(view, other.state[name])
-    assert one.history == other.history
-    assert one.history.epochs == other.history.epochs
-    assert (one.step_count, one.optimizer) == (other.step_count, other.optimizer)
-
-
 # ---- trainers ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("optimizer", [kind() for kind in bp.optimizers.OPTIMIZERS.values()], ids=repr)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -61,12 +39,12 @@ def test_a_trainer_goes_on_bit_for_bit(optimizer, dtype, bits, tmp_path):
     fit(made, epochs=2)
     made.save(tmp_path / "t")
     other = bp.Trainer.load(tmp_path / "t")
-    same(made, other)
+    same_run(made, other)
     assert other.history.params == made.history.params
     assert [repr(metric) for metric in other.metrics] == [repr(metric) for metric in made.metrics]
     fit(made)
     fit(other)
-    same(made, other)
+    same_run(made, other)
     np.testing.assert_array_equal(bp.load(tmp_path / "t").layers[0].weight.shape, (7, 5))
 
 
@@ -93,7 +71,7 @@ def test_functions_are_passed_again(tmp_path):
     other = bp.Trainer.load(tmp_path / "t", optimizer=made.optimizer, metrics=made.metrics)
     fit(made)
     fit(other)
-    same(made, other)
+    same_run(made, other)
     with pytest.raises(ValueError, match=r"expected tensor 'optimizer.m'"):
         bp.Trainer.load(tmp_path / "t", optimizer="adam", metrics=[])
 
@@ -138,12 +116,12 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(case, calls, tmp_path, 
             inside += description["run"]["partial"] is not None
             continue
         break
-    same(whole, stopped)
+    same_run(whole, stopped)
     assert not stopped.history.interrupted
     assert inside or case == "one batch"
     again = trainer()
     fit(again, path, callbacks=callbacks(), **settings)
-    same(whole, again)
+    same_run(whole, again)
     assert stopped._generator.random() == whole._generator.random() == again._generator.random()
 
 
@@ -152,11 +130,11 @@ def test_more_epochs_go_on(tmp_path):
     fit(whole, epochs=7)
     fit(first, tmp_path / "run", epochs=3)
     fit(second, tmp_path / "run", epochs=7)
-    same(whole, second)
+    same_run(whole, second)
     assert second.history.params["epochs"] == 7
     fewer = trainer()
     fit(fewer, tmp_path / "run", epochs=2)
-    same(whole, fewer)
+    same_run(whole, fewer)
 
 
 def test_what_callbacks_changed_is_kept(tmp_path):
@@ -175,7 +153,7 @@ def test_what_callbacks_changed_is_kept(tmp_path):
     with pytest.raises(RuntimeError):
         fit(first, tmp_path / "run", callbacks=[Slower(), Fails()])
     fit(second, tmp_path / "run", callbacks=Slower())
-    same(whole, second)
+    same_run(whole, second)
     assert second.learning_rate == 0.01 / 16
 
 
@@ -190,7 +168,7 @@ def test_a_metric_that_is_a_function_goes_on(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         fit(first, tmp_path / "run", callbacks=Stop(5))
     fit(second, tmp_path / "run")
-    same(whole, second)
+    same_run(whole, second)
 
 
 @pytest.mark.parametrize(

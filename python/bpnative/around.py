@@ -97,6 +97,19 @@ def running(
             raise
 
 
+def begin_epoch(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
+    """Let an epoch begin; False where a callback has stopped the run.
+
+    Example:
+        >>> import bpnative as bp
+        >>> begin_epoch(bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse"), 0, [])
+        True
+    """
+    for callback in callbacks:
+        callback.on_epoch_begin(trainer, epoch)
+    return not trainer.stop_training
+
+
 def end_epoch(
     trainer: Trainer,
     epoch: int,

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from .around import RUN_OUTPUTS, end_epoch, running
+from .around import RUN_OUTPUTS, begin_epoch, end_epoch, running
 from .batches import Batches, BatchPosition, train_batches
 from .callbacks import Callback, Run
 from .checkpoint import Keeper
@@ -99,9 +100,7 @@ def run_epochs(
             if trainer.stop_training:
                 break
             start = time.perf_counter()
-            for callback in callbacks:
-                callback.on_epoch_begin(trainer, epoch)
-            if trainer.stop_training:
+            if not begin_epoch(trainer, epoch, callbacks):
                 break
             if isinstance(samples, Batches):
                 batch_position = BatchPosition(trainer, epoch)
@@ -138,7 +137,7 @@ def train_epoch(
         >>> list(train_epoch(trainer, Position(trainer, 0, samples, None, 2), 2, []))
         ['loss']
     """
-    native, network = trainer._native, trainer.network
+    network = trainer.network
     order, losses, meter, n = position.order, position.losses, position.meter, len(position.order)
     done, step = position.done, position.step
     samples_a_step = batch_size * trainer.accumulate
@@ -149,16 +148,9 @@ def train_epoch(
     while done < n and not trainer.stop_training:
         steps = min(trainer._pace.steps, most_steps, len(losses) - step)
         part = order[done : done + steps * samples_a_step]
-        first_step = native.step_count
-        rates, momenta = trainer._rates.of_steps(first_step, steps)
-        all_rates = trainer._groups.learning_rates(rates, first_step)
-        part_losses = losses[step : step + steps]
+        first_step, part_losses = trainer._native.step_count, losses[step : step + steps]
         outputs = np.empty((len(part), network.output_size), network.dtype) if trainer.metrics else None
-        start = time.perf_counter()
-        x, y, weight, rows = position.samples.take(part, batch_size, first_step * trainer.accumulate)
-        how = batch_size, *trainer._update, momenta
-        native.train(part_losses, outputs, x, y, weight, rows, all_rates, *how)
-        trainer._pace.measured(steps, time.perf_counter() - start)
+        rates, y, weight, rows = native_run(trainer, position.samples, part, batch_size, part_losses, outputs)
         position.done, position.step = done, step = done + len(part), step + steps
         if outputs is not None:
             meter.update(outputs, y[rows], None if weight is None else weight[rows])
@@ -168,7 +160,59 @@ def train_epoch(
                 callback.on_run_end(trainer, run)
         if keeper:
             keeper.end_run(position)
-    # One sum over the whole epoch: its bits must not depend on how time cut the epoch into runs.
-    before = (step - 1) * samples_a_step
-    total = float(losses[: step - 1].sum()) * samples_a_step + float(losses[step - 1]) * (done - before)
-    return {"loss": total / done, **meter.results()}
+    return {"loss": mean_loss(losses[:step], samples_a_step, done), **meter.results()}
+
+
+def native_run(
+    trainer: Trainer,
+    samples: SampleSource,
+    part: Order,
+    batch_size: int,
+    losses: npt.NDArray[np.float64],
+    outputs: npt.NDArray[Any] | None = None,
+    penalty: npt.NDArray[np.float64] | None = None,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[Any] | None, Order]:
+    """One native call: a step for each of the losses to fill, on the samples of this part of an order.
+
+    Args:
+        trainer: What trains.
+        samples: Where the samples come from.
+        part: Which, in their order.
+        batch_size: Samples of a minibatch.
+        losses: (steps,), is filled with the mean loss of each step.
+        outputs: (len(part), output_size), is filled with the network's outputs; None: not wanted.
+        penalty: (steps,), a factor of the layers' penalties for each step; None: 1.
+
+    Returns:
+        The learning rate of each step; targets, weights and the rows of both that were trained on.
+
+    Example:
+        >>> import bpnative as bp
+        >>> from bpnative.samples import Samples
+        >>> trainer = bp.Trainer(bp.mlp([1, 1], seed=0), loss="mse", optimizer=bp.SGD(0.5))
+        >>> samples = Samples(np.ones((2, 1), np.float32), np.ones((2, 1), np.float32), None)
+        >>> native_run(trainer, samples, samples.order(None), 1, np.empty(2))[0]
+        array([0.5, 0.5])
+    """
+    first_step = trainer._native.step_count
+    rates, momenta = trainer._rates.of_steps(first_step, len(losses))
+    all_rates = trainer._groups.learning_rates(rates, first_step)
+    start = time.perf_counter()
+    x, y, weight, rows = samples.take(part, batch_size, first_step * trainer.accumulate)
+    how = batch_size, *trainer._update, momenta, penalty
+    trainer._native.train(losses, outputs, x, y, weight, rows, all_rates, *how)
+    trainer._pace.measured(len(losses), time.perf_counter() - start)
+    return rates, y, weight, rows
+
+
+def mean_loss(losses: npt.NDArray[np.float64], samples_a_step: int, done: int) -> float:
+    """The mean over the samples of an epoch, whose last step may have fewer than the others.
+
+    One sum over all steps: its bits must not depend on how time cut the epoch into runs.
+
+    Example:
+        >>> mean_loss(np.array([1.0, 4.0]), 2, 3)
+        2.0
+    """
+    before = (len(losses) - 1) * samples_a_step
+    return (float(losses[:-1].sum()) * samples_a_step + float(losses[-1]) * (done - before)) / done

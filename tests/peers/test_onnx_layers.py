@@ -10,7 +10,7 @@ import pytest
 import bpnative as bp
 from bpnative.io import onnx_layers
 from bpnative.layers import LAYERS
-from layer_cases import ALONE, ODD, inputs_of, make, random_layers
+from layer_cases import ALONE, ODD, assert_refused_without_form, inputs_of, make, random_layers
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -235,10 +235,7 @@ def test_what_pytorch_writes_is_read(tmp_path):
 
 
 def test_a_layer_without_a_form_is_refused_by_name_before_anything_is_written(tmp_path, monkeypatch):
-    for kind in LAYERS:
-        net = bp.Network(ALONE[kind][0](4), 4, seed=0)
-        with monkeypatch.context() as patch:
-            patch.delitem(onnx_layers.LAYERS, kind)
-            with pytest.raises(ValueError, match=r"to_onnx knows no form of layer 0, .*net\.save"):
-                bp.to_onnx(net, tmp_path / "net.onnx")
+    assert_refused_without_form(
+        "to_onnx", lambda net: bp.to_onnx(net, tmp_path / "net.onnx"), onnx_layers.LAYERS, monkeypatch
+    )
     assert not list(tmp_path.iterdir())

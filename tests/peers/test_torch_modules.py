@@ -14,7 +14,7 @@ import pytest
 import bpnative as bp
 from bpnative.io import pytorch, torch_modules
 from bpnative.layers import LAYERS
-from layer_cases import ALONE, ODD, inputs_of, make, random_layers
+from layer_cases import ALONE, ODD, assert_refused_without_form, inputs_of, make, random_layers
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'bpnative[peers]'")
 nn = torch.nn
@@ -251,12 +251,7 @@ def test_what_has_no_counterpart_is_named(module, message):
 
 
 def test_a_layer_without_a_counterpart_is_refused_by_name(monkeypatch):
-    for kind in LAYERS:
-        net = bp.Network(ALONE[kind][0](4), 4, seed=0)
-        with monkeypatch.context() as patch:
-            patch.delitem(pytorch.LAYERS, kind)
-            with pytest.raises(ValueError, match=r"to_torch knows no form of layer 0, .*net\.save"):
-                bp.to_torch(net)
+    assert_refused_without_form("to_torch", bp.to_torch, pytorch.LAYERS, monkeypatch)
     monkeypatch.delitem(pytorch.MODULES, "tanh")
     with pytest.raises(ValueError, match=r"no form of the activation Tanh\(\) of layer 1\.0: choose another one"):
         bp.to_torch(bp.Network([bp.Dense(2), bp.Residual(["tanh"])], 2))

@@ -92,12 +92,12 @@ def end_all(callbacks: Iterable[Callback], trainer: Trainer) -> None:
             warnings.warn(f"on_train_end of {callback!r} failed: {error!r}", RuntimeWarning, stacklevel=3)
 
 
-class Pace:
+class ShowLimit:
     """Which epochs are shown: the first hundred, then ten a second.
 
     Example:
-        >>> pace = Pace()
-        >>> all(pace.may_show() for _ in range(100))
+        >>> limit = ShowLimit()
+        >>> all(limit.may_show() for _ in range(100))
         True
     """
 

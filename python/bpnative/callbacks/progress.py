@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from ..specification import check_flag
-from .base import Callback, Pace, Run
+from .base import Callback, Run, ShowLimit
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -46,7 +46,7 @@ class Progress(Callback):
         self._stream: Any = self._given_stream or sys.stdout
         self._epochs = trainer.history.params["epochs"]
         self._begin = self._drawn = time.perf_counter()
-        self._pace, self._metrics = Pace(), dict[str, float]()
+        self._limit, self._metrics = ShowLimit(), dict[str, float]()
         self._waiting: tuple[Any, ...] = ()
         self._bar = _make_bar(self._stream) if self._with_bar else None
 
@@ -80,7 +80,7 @@ class Progress(Callback):
         if self._bar is not None:
             self._metrics = dict(logs)
         self._waiting = (epoch, self._epochs, samples, now - self._epoch_begin, logs)
-        if epoch + 1 == self._epochs or self._pace.may_show():
+        if epoch + 1 == self._epochs or self._limit.may_show():
             self._print_waiting()
 
     def on_train_end(self, trainer: Trainer) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .base import Callback, Pace, last_learning_rate
+from .base import Callback, ShowLimit, last_learning_rate
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -44,7 +44,7 @@ class TensorBoard(Callback):
     def on_train_begin(self, trainer: Trainer) -> None:
         """Open a file in the folder, and write down the settings of the run."""
         self._writer = _summary_writer()(self.log_dir, flush_secs=SYNC_SECONDS)
-        self._pace = Pace()
+        self._limit = ShowLimit()
         self._waiting: tuple[int, Mapping[str, float]] | None = None
         settings = "\n".join(f"    {name}: {value}" for name, value in trainer.history.params.items())
         self._writer.add_text("settings", settings, trainer.step_count)
@@ -52,7 +52,7 @@ class TensorBoard(Callback):
     def on_epoch_end(self, trainer: Trainer, epoch: int, logs: Mapping[str, float]) -> None:
         """Write the numbers of the epoch."""
         self._waiting = (epoch, logs)
-        if self._pace.may_show():
+        if self._limit.may_show():
             self._write_waiting(trainer)
 
     def _write_waiting(self, trainer: Trainer) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .. import activations
 from ..activations import Activation
 from ..layers import Activation as ActivationLayer
-from ..layers import Dense, LayerSpecification, Residual
+from ..layers import Dense, Layer, LayerSpecification, Residual
 from ..network import Network
 
 Array = npt.NDArray[Any]
@@ -172,6 +172,19 @@ def check_network(network: Network, what: str, layers: Collection[str], function
                 f"{what} knows no form of the activation {activation!r} of layer {layer.name}: choose another one, or "
                 "write the network with net.save"
             )
+
+
+def branches(layer: Layer) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
+    """The layers of a residual block, and those of its skip: its projection, or none.
+
+    Example:
+        >>> import bpnative as bp
+        >>> block, skip = branches(bp.Network([bp.Residual([bp.Dense(3)])], input_size=2).layers[0])
+        >>> [layer.name for layer in block], [layer.name for layer in skip]
+        (['0.0'], ['0.projection'])
+    """
+    count = len(layer.specification.children)
+    return layer.layers[:count], layer.layers[count:]
 
 
 def activation_named(name: str, **settings: float) -> Activation | None:

@@ -13,7 +13,7 @@ from .. import activations
 from ..activations import Activation
 from ..layers import Embedding, Layer
 from ..network import Network
-from .assemble import NOISE
+from .assemble import NOISE, branches
 from .c_functions import ROWS, literal
 from .c_layers import Source
 
@@ -201,9 +201,7 @@ def _dense(program: Program, layer: Layer, at: int) -> int:
 
 
 def _residual(program: Program, layer: Layer, at: int) -> int:
-    count = len(layer.specification.children)
-    block = program.layers(layer.layers[:count], at)
-    skip = program.layers(layer.layers[count:], at)
+    block, skip = (program.layers(branch, at) for branch in branches(layer))
     size = program.sizes[block]
 
     def back(way: Way) -> str:

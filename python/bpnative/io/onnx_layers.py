@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .. import activations
 from ..layers import BatchNorm, Embedding, Layer
-from .assemble import NOISE
+from .assemble import NOISE, branches
 from .onnx_activations import Hole, Node, Nodes, nodes_of
 
 Array = npt.NDArray[Any]
@@ -102,10 +102,8 @@ def _dense(writer: Writer, layer: Layer, at: str) -> str:
 
 
 def _residual(writer: Writer, layer: Layer, at: str) -> str:
-    count = len(layer.specification.children)
-    block = writer.layers(layer.layers[:count], at)
-    skip = writer.layers(layer.layers[count:], at)
-    return _activated(writer, layer, writer.add("Add", [block, skip], f"layers.{layer.name}.sum"))
+    ends = [writer.layers(branch, at) for branch in branches(layer)]
+    return _activated(writer, layer, writer.add("Add", ends, f"layers.{layer.name}.sum"))
 
 
 def _form(writer: Writer, layer: Layer, at: str) -> str:

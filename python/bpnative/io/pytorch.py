@@ -12,7 +12,7 @@ from .. import activations
 from ..layers import AlphaDropout, BatchNorm, Dropout, Embedding, GaussianNoise, Layer, LayerNorm, RMSNorm
 from ..network import Network
 from . import torch_modules
-from .assemble import check_network
+from .assemble import branches, check_network
 
 Array = npt.NDArray[Any]
 
@@ -42,6 +42,8 @@ MODULES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 EXACT: dict[str, dict[str, Any]] = {
     "softplus": {"threshold": 40.0}  # from there on it is x: 20, its default, would show in float64
 }
+# Tensors and statistics of our batch norm: what torch calls them.
+BATCH_NORM = {"weight": "weight", "bias": "bias", "running_mean": "running_mean", "running_variance": "running_var"}
 
 
 def to_torch(network: Network) -> Any:
@@ -93,11 +95,10 @@ def _activation(torch: Any, layer: Layer, dtype: Any = None) -> Any:
 
 def _copy(torch: Any, layer: Layer, module: Any, names: dict[str, str]) -> Any:
     """The module with the layer's tensors and statistics, by their names in the module."""
-    state = {theirs: getattr(module, theirs) for theirs in names.values()}
-    for ours, theirs in names.items():
-        view = {**layer.tensors, **layer.statistics}[ours]
-        with torch.no_grad():
-            state[theirs].copy_(torch.from_numpy(view.copy()))
+    views = {**layer.tensors, **layer.statistics}
+    with torch.no_grad():
+        for ours, theirs in names.items():
+            getattr(module, theirs).copy_(torch.from_numpy(views[ours].copy()))
     return module.requires_grad_(layer.trainable)
 
 
@@ -112,8 +113,7 @@ def _batch_norm(torch: Any, layer: Layer, dtype: Any) -> Any:
     assert isinstance(made, BatchNorm)
     kind = torch.nn.BatchNorm1d if layer.trainable else torch_modules.FrozenBatchNorm1d
     module = kind(layer.input_size, eps=made.epsilon, momentum=made.momentum, dtype=dtype)
-    names = {"weight": "weight", "bias": "bias", "running_mean": "running_mean", "running_variance": "running_var"}
-    return _copy(torch, layer, module if layer.trainable else module.eval(), names)
+    return _copy(torch, layer, module if layer.trainable else module.eval(), BATCH_NORM)
 
 
 def _layer_norm(torch: Any, layer: Layer, dtype: Any) -> Any:
@@ -127,10 +127,9 @@ def _layer_norm(torch: Any, layer: Layer, dtype: Any) -> Any:
 
 
 def _residual(torch: Any, layer: Layer, dtype: Any) -> Any:
-    count = len(layer.specification.children)
-    block = _sequential(torch, layer.layers[:count], dtype)
-    projection = _dense(torch, layer.layers[count], dtype) if len(layer.layers) > count else None
-    return torch_modules.Residual(block, projection, _activation(torch, layer))
+    block, skip = branches(layer)
+    projection = _dense(torch, skip[0], dtype) if skip else None
+    return torch_modules.Residual(_sequential(torch, block, dtype), projection, _activation(torch, layer))
 
 
 def _normalize(torch: Any, layer: Layer, dtype: Any) -> Any:

@@ -14,8 +14,7 @@ from ..layers import AlphaDropout, BatchNorm, Dropout, Embedding, GaussianNoise,
 from ..network import Network
 from . import torch_modules
 from .assemble import Part, activation_named, add_activation, assemble, dense, residual
-from .pytorch import MODULES
-from .torch_modules import NAMES
+from .pytorch import BATCH_NORM, MODULES
 
 Array = npt.NDArray[Any]
 
@@ -78,7 +77,7 @@ def _parts(module: Any, name: str) -> list[Part]:
 def _kind(module: Any) -> str:
     """The name of a module's class; nothing for one of somebody else's, whatever it is called."""
     kind = type(module)
-    home = torch_modules.__name__ if kind.__name__ in NAMES else "torch.nn.modules."
+    home = torch_modules.__name__ if kind.__name__ in torch_modules.NAMES else "torch.nn.modules."
     return kind.__name__ if kind.__module__.startswith(home) else ""
 
 
@@ -135,8 +134,7 @@ def _batch_norm(module: Any) -> Part:
         raise ValueError("make it with affine=True, a bias, track_running_stats=True and a number as momentum")
     trainable = module.weight.requires_grad and _kind(module) == "BatchNorm1d"
     made = BatchNorm(momentum=module.momentum, epsilon=module.eps, trainable=trainable)
-    names = {"weight": "weight", "bias": "bias", "running_mean": "running_mean", "running_variance": "running_var"}
-    values = {ours: _array(getattr(module, theirs)) for ours, theirs in names.items()}
+    values = {ours: _array(getattr(module, theirs)) for ours, theirs in BATCH_NORM.items()}
     return Part(made, values, module.num_features)
 
 

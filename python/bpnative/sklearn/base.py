@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -17,7 +16,7 @@ from ..data import as_contiguous
 from ..dlpack import unpacked
 from ..network import Network
 from ..optimizers import Optimizer
-from ..sparse import SparseRows
+from ..sparse import SparseRows, is_sparse
 from ..trainer import Trainer
 from . import architecture, solvers
 from .lbfgs import fit_lbfgs
@@ -118,7 +117,7 @@ class BaseMLP(BaseEstimator, ABC):
         hidden = architecture.hidden_sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "network_") or (not self.warm_start and not incremental)
         X, y = self._validate_input(X, y, incremental, first)
-        X = SparseRows(X, X.dtype, "X") if issparse(X) else X
+        X = _rows(X)
         weight = self._check_weight(sample_weight, X)
         y = y.reshape(len(y), -1)
         self._random_state = check_random_state(self.random_state)
@@ -189,7 +188,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _check_inputs(self, X: Any) -> Array | SparseRows:
         X = validate_data(self, unpacked(X, "X"), accept_sparse=SPARSE_FORMATS, reset=False)
-        return SparseRows(X, X.dtype, "X") if issparse(X) else X
+        return _rows(X)
 
     def _initialize(self, X: Array | SparseRows, y: Array, hidden: list[int], scores: bool) -> None:
         """A new network, and attributes as before the first epoch."""
@@ -290,3 +289,8 @@ class BaseMLP(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _rows(X: Any) -> Array | SparseRows:
+    """Validated inputs: arrays as they are, sparse ones as rows to be made dense block by block."""
+    return SparseRows(X, X.dtype, "X") if is_sparse(X) else X

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from ..callbacks import Callback, Run
 from ..data import as_contiguous
+from ..epoch import mean_loss, native_run
 from ..samples import Order, Samples
 from ..sources import Source
 from ..sparse import SparseRows
@@ -70,26 +70,17 @@ class Steps:
     def _run(self, order: Order, factors: Array | None, epoch: int, callbacks: Sequence[Callback]) -> float:
         """Native calls of some tens of milliseconds that train on the samples of this order; their mean loss."""
         trainer, batch_size, n = self._trainer, self._batch_size, len(order)
-        native, pace = trainer._native, trainer._pace
         count, step, done = len(self._sizes), 0, 0
         losses = np.empty(count)
         while step < count and not trainer.stop_training:
-            steps, first_step = min(pace.steps, self._most_steps, count - step), native.step_count
+            steps, first_step = min(trainer._pace.steps, self._most_steps, count - step), trainer._native.step_count
             part = order[done : done + steps * batch_size]
-            rates, momenta = trainer._rates.of_steps(first_step, steps)
             of_part, penalty = losses[step : step + steps], None if factors is None else factors[step : step + steps]
-            start = time.perf_counter()
-            x, y, weight, rows = self._samples.take(part, batch_size, first_step)
-            native.train(of_part, None, x, y, weight, rows, rates, batch_size, *trainer._update, momenta, penalty)
-            pace.measured(steps, time.perf_counter() - start)
+            rates, *_ = native_run(trainer, self._samples, part, batch_size, of_part, None, penalty)
             step, done = step + steps, done + len(part)
             for callback in callbacks:
                 callback.on_run_end(trainer, Run(epoch, first_step, of_part, rates, done, n))
-        if step == 1:
-            return losses.item(0)
-        # One sum over all: its bits must not depend on how time cut them into runs.
-        before = (step - 1) * batch_size
-        return (float(np.add.reduce(losses[: step - 1])) * batch_size + losses.item(step - 1) * (done - before)) / done
+        return losses.item(0) if step == 1 else mean_loss(losses[:step], batch_size, done)
 
     def _penalty(self, factors: Array | None) -> float:
         """The mean penalty of the samples of an epoch with the weights as they are."""

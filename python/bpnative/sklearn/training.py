@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from ..around import evaluate
+from ..around import begin_epoch, evaluate
 from ..callbacks import Callback, end_all, gather
 from ..history import History
 from ..network import Network
@@ -97,7 +96,7 @@ def fit_stochastic(
             callback.on_train_begin(trainer)
             begun.append(callback)
         for epoch in range(model.max_iter):
-            if _stopped_before(trainer, epoch, callbacks):
+            if not begin_epoch(trainer, epoch, callbacks):
                 break
             if model.shuffle:
                 permutation = np.arange(n, dtype=np.int64)
@@ -145,13 +144,6 @@ def fit_stochastic(
     model._best = best
     if model.early_stopping:
         restore(trainer.network, best)
-
-
-def _stopped_before(trainer: Trainer, epoch: int, callbacks: Sequence[Callback]) -> bool:
-    """Let an epoch begin; whether a callback has stopped the run."""
-    for callback in callbacks:
-        callback.on_epoch_begin(trainer, epoch)
-    return trainer.stop_training
 
 
 def snapshot(network: Network) -> tuple[Array, Array]:
