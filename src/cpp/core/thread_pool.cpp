@@ -3,8 +3,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
+#include <sys/syscall.h>
+#endif
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -13,6 +18,22 @@
 #include "core/phases.h"
 
 namespace bpnative {
+
+namespace {
+
+// A joined thread has ended, but the kernel counts it until it has been taken off its lists, and Python (from 3.12 on)
+// warns of a fork by that count.
+#ifdef __linux__
+pid_t kernel_id() { return static_cast<pid_t>(syscall(SYS_gettid)); }
+void wait_until_uncounted(pid_t thread) {
+  while (syscall(SYS_tgkill, getpid(), thread, 0) == 0) sched_yield();
+}
+#else
+pid_t kernel_id() { return 0; }
+void wait_until_uncounted(pid_t) {}
+#endif
+
+}  // namespace
 
 // Never destroyed: a worker that is on its way to sleep may touch it at any time until the process ends.
 class Pool {
@@ -32,6 +53,7 @@ class Pool {
   std::atomic<bool> busy_{false};  // a caller has the pool
   std::mutex structure_;           // guards the threads themselves
   std::vector<std::thread> workers_;
+  std::array<std::atomic<pid_t>, kMaxThreads> kernel_ids_{};  // of worker w at w
   const pid_t process_ = getpid();
 };
 
@@ -52,7 +74,10 @@ void Pool::add_workers(int wanted) {
   try {
     while (static_cast<int>(workers_.size()) < wanted) {
       const int worker = static_cast<int>(workers_.size()) + 1;
-      workers_.emplace_back(&Phases::serve, &phases_, worker, phases_.last_seen(worker));
+      workers_.emplace_back([this, worker, seen = phases_.last_seen(worker)] {
+        kernel_ids_[static_cast<std::size_t>(worker)].store(kernel_id(), std::memory_order_relaxed);
+        phases_.serve(worker, seen);
+      });
     }
   } catch (...) {
   }
@@ -62,6 +87,7 @@ void Pool::add_workers(int wanted) {
 void Pool::stop_workers() {
   phases_.dismiss(static_cast<int>(workers_.size()));
   for (std::thread& worker : workers_) worker.join();
+  for (std::size_t worker = 1; worker <= workers_.size(); ++worker) wait_until_uncounted(kernel_ids_[worker].load());
   workers_.clear();
   phases_.dismissed();
 }
