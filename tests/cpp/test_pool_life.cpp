@@ -38,7 +38,7 @@ void nothing_starts_by_itself() {
   CHECK(kThreadSanitizer || count_threads() == before + 3);
   bpnative::stop_threads();
   CHECK(kThreadSanitizer || count_threads() == before);
-  bpnative::stop_threads();  // again: no harm
+  bpnative::stop_threads();                    // again: no harm
   for (int round = 0; round < 500; ++round) {  // counted by the kernel for a moment after join(): seen once in 7,000
     parallel_region(4, [](Team& team) { team.run(8, [](int, int) {}); });
     bpnative::stop_threads();
