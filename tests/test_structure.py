@@ -17,10 +17,10 @@ PACKAGE = ROOT / "python" / "bpnative"
 KERNEL_SYSTEM = r"stddef\.h|stdint\.h|immintrin\.h|arm_neon\.h"
 MAY_INCLUDE = {
     "kernels": (r"kernels/\w+\.h", KERNEL_SYSTEM),
-    "core": (r"core/\w+\.h|kernels/table\.h", "std"),
-    "nn": (r"(nn|core)/\w+\.h|kernels/table\.h", "std"),
-    "train": (r"(train|nn|core)/\w+\.h|kernels/table\.h", "std"),
-    "bindings": (r"(bindings|train|nn|core)/\w+\.h|kernels/table\.h", r"std|pybind11/[\w/]+\.h"),
+    "core": (r"core/\w+\.h|kernels/(table|\w+_arguments)\.h", "std"),
+    "nn": (r"(nn|core)/\w+\.h|kernels/(table|\w+_arguments)\.h", "std"),
+    "train": (r"(train|nn|core)/\w+\.h|kernels/(table|\w+_arguments)\.h", "std"),
+    "bindings": (r"(bindings|train|nn|core)/\w+\.h|kernels/(table|\w+_arguments)\.h", r"std|pybind11/[\w/]+\.h"),
 }
 # Threads are started by the pool alone, and only train, the pool's user, works beside another thread. (A mutex that
 # serves callers of one network in turn may stand anywhere but in the kernels.)

@@ -167,9 +167,9 @@ def evaluate(trainer: Trainer, samples: SampleSource) -> dict[str, float]:
     total, n = 0.0, samples.n
     rows = min(network._block_rows, max(256, BLOCK_INPUTS // network.input_size))
     for start in range(0, n, rows):
-        x, y, weight = samples.block(start, start + rows)
-        outputs = np.empty((len(x), network.output_size), network.dtype) if trainer.metrics else None
-        total += trainer._native.evaluate(outputs, x, y, weight) * len(x)
+        x, y, weight = samples.native_block(start, start + rows)
+        outputs = np.empty((len(y), network.output_size), network.dtype) if trainer.metrics else None
+        total += trainer._native.evaluate(outputs, x, y, weight) * len(y)
         if outputs is not None:
             meter.update(outputs, y, weight)
     return {"loss": total / n, **meter.results()}

@@ -179,6 +179,7 @@ class Checker:
         dtype: The network's dtype.
         loss: What says which targets are right.
         codes: Columns of X that hold codes, and how many codes each has.
+        sparse: Whether the network takes sparse rows as they are.
 
     Example:
         >>> from bpnative.losses import MSE
@@ -194,7 +195,9 @@ class Checker:
         dtype: np.dtype[Any],
         loss: Loss,
         codes: Mapping[int, int] | None = None,
+        sparse: bool = False,
     ) -> None:
+        self.sparse = sparse
         self.n_inputs, self.n_outputs, self.dtype, self.loss, self.codes = n_inputs, n_outputs, dtype, loss, codes
         self.n_targets = loss.target_columns(n_outputs)
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from . import _bpnative
 from .dlpack import unpacked
 from .losses_base import Loss
+from .samples import NativeRows
 from .specification import specification
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class FunctionTrainer:
         self,
         losses: Array,
         outputs: Array | None,
-        x: Array,
+        x: NativeRows,
         y: Array,
         weight: Array | None,
         order: npt.NDArray[np.int64],
@@ -191,6 +192,7 @@ class FunctionTrainer:
         penalty: npt.NDArray[np.float64] | None = None,
     ) -> None:
         """One update for each step of the order, which takes `accumulate` minibatches."""
+        assert isinstance(x, np.ndarray)  # see Checker.sparse
         whole = batch_size * accumulate
         for step, rates in enumerate(learning_rate.reshape(len(learning_rate), -1)):
             end = min((step + 1) * whole, len(order))
@@ -212,15 +214,17 @@ class FunctionTrainer:
             losses[step] = loss + factor * self._native.penalty()
             self._native.update(np.ascontiguousarray(rates), clip_norm, clip_value, one, factor)
 
-    def gradients(self, gradient: Array, x: Array, y: Array, weight: Array | None) -> float:
+    def gradients(self, gradient: Array, x: NativeRows, y: Array, weight: Array | None) -> float:
         """The loss; its gradient in all parameters goes to `gradient`."""
+        assert isinstance(x, np.ndarray)  # see Checker.sparse
         loss, _ = self._backward(x, y, weight)
         self._native.add_penalties()
         np.copyto(gradient, self._network.gradients)
         return loss + self._native.penalty()
 
-    def evaluate(self, outputs: Array | None, x: Array, y: Array, weight: Array | None) -> float:
+    def evaluate(self, outputs: Array | None, x: NativeRows, y: Array, weight: Array | None) -> float:
         """The loss, forward only, and the outputs where wanted."""
+        assert isinstance(x, np.ndarray)  # see Checker.sparse
         output = self._network.predict(x)
         if outputs is not None:
             np.copyto(outputs, output)

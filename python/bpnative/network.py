@@ -189,7 +189,8 @@ class Network(NetworkFiles):
         Arrays of another type, also on disk, and `Scaled` data are converted block by block.
 
         Args:
-            X: (n, input_size); n may be 0. Sparse matrices of SciPy's are made dense block by block.
+            X: (n, input_size); n may be 0. Sparse matrices of SciPy's are taken as they are by a first layer
+                `Dense`, else made dense block by block.
 
         Returns:
             A new array (n, output_size) of the network's dtype.
@@ -215,12 +216,16 @@ class Network(NetworkFiles):
         if self._codes:
             check_codes(x, self._codes)
         out = np.empty((len(x), self._sizes[-1]), self._dtype)
-        rows = min(self._block_rows, x.block_rows) if isinstance(x, SparseRows) else self._block_rows
-        if len(x) <= rows and not isinstance(x, SparseRows):
+        rows = self._block_rows
+        sparse = x if isinstance(x, SparseRows) and self._native.takes_sparse else None
+        if isinstance(x, SparseRows) and not sparse:
+            rows = min(rows, x.block_rows)
+        elif len(x) <= rows and not sparse:
             self._native.predict(out, x)
-        else:
-            for start in range(0, len(x), rows):
-                self._native.predict(out[start : start + rows], x[start : start + rows])
+            return out
+        for start in range(0, len(x), rows):
+            stop = start + rows
+            self._native.predict(out[start:stop], sparse.entries(start, stop) if sparse else x[start:stop])
         return out
 
     def _predict_stored(self, X: Scaled | Array) -> Array:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Order = npt.NDArray[np.int64]
+# Rows of x as a native call takes them: (n, inputs), or where each row starts, and columns and values of its entries.
+NativeRows: TypeAlias = "Array | tuple[Order, Array, Array]"
 
 
 class SampleSource(Protocol):
@@ -24,17 +26,24 @@ class SampleSource(Protocol):
         """How many samples may lie gathered in memory for one native call; one step's at least do."""
 
     @property
+    def block_rows(self) -> int:
+        """How many samples a block may have whose size nothing else says."""
+
+    @property
     def y(self) -> Array:
         """Targets as the loss takes them."""
 
     def order(self, generator: np.random.Generator | None) -> Order:
         """The order in which an epoch takes its samples: as they are, or shuffled by the generator."""
 
-    def take(self, part: Order, batch_size: int, step: int) -> tuple[Array, Array, Array | None, Order]:
+    def take(self, part: Order, batch_size: int, step: int) -> tuple[NativeRows, Array, Array | None, Order]:
         """x, y, weight and the rows of them that the samples `part` of an order are; `step` numbers the first."""
 
     def block(self, start: int, stop: int) -> Samples:
         """The samples from start to stop, unshuffled."""
+
+    def native_block(self, start: int, stop: int) -> tuple[NativeRows, Array, Array | None]:
+        """The same as a native call takes them."""
 
 
 class Samples(NamedTuple):
@@ -60,17 +69,26 @@ class Samples(NamedTuple):
         """Any number: nothing is gathered."""
         return sys.maxsize
 
+    @property
+    def block_rows(self) -> int:
+        """Any number: a block is a view."""
+        return sys.maxsize
+
     def order(self, generator: np.random.Generator | None) -> Order:
         """The order of an epoch, see `sample_order`."""
         return sample_order(len(self.x), generator)
 
-    def take(self, part: Order, batch_size: int, step: int) -> tuple[Array, Array, Array | None, Order]:
+    def take(self, part: Order, batch_size: int, step: int) -> tuple[NativeRows, Array, Array | None, Order]:
         """The arrays as they are: native code gathers the rows."""
         return self.x, self.y, self.weight, part
 
     def block(self, start: int, stop: int) -> Samples:
         """A view of the samples from start to stop."""
         return Samples(self.x[start:stop], self.y[start:stop], None if self.weight is None else self.weight[start:stop])
+
+    def native_block(self, start: int, stop: int) -> tuple[NativeRows, Array, Array | None]:
+        """The same as `block`."""
+        return self.block(start, stop)
 
 
 def sample_order(n: int, generator: np.random.Generator | None) -> Order:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .data import as_rows
 from .inputs import check_codes
-from .samples import Array, Order, Samples
+from .samples import Array, NativeRows, Order, Samples
 from .scaled import Scaled
 from .sparse import BLOCK_VALUES, SparseRows
 
@@ -37,6 +37,7 @@ class Source:
         dtype: The network's.
         augment: What each batch goes through, or None.
         codes: Columns of x that hold codes, and how many codes each has.
+        sparse: Whether the network takes sparse rows as they are; else they are made dense.
 
     Example:
         >>> source = Source(Scaled([[1], [2], [3]]), np.ones((3, 1)), None, np.array([2, 0]), np.dtype("float32"))
@@ -53,14 +54,18 @@ class Source:
         dtype: np.dtype[Any],
         augment: Augmentation | None = None,
         codes: Mapping[int, int] | None = None,
+        sparse: bool = False,
     ) -> None:
         self.codes = codes
         self.x, self.y, self.weight, self.dtype, self.augment = x, y, weight, dtype, augment
         self.rows = np.arange(len(x), dtype=np.int64) if rows is None else rows
         on_disk = isinstance(x, Scaled) and x.on_disk
         self._row_bytes = x.array[:1].nbytes if isinstance(x, Scaled) and on_disk else 0
-        ready = augment is None and isinstance(x, np.ndarray)
-        self.run_rows = sys.maxsize if ready else max(1, BLOCK_VALUES // max(1, x.shape[1]))
+        self._sparse = x if sparse and augment is None and isinstance(x, SparseRows) else None
+        longest = x.shape[1] if self._sparse is None else self._sparse.longest_row
+        self.block_rows = max(1, BLOCK_VALUES // max(1, longest))
+        ready = self._sparse is not None or (augment is None and isinstance(x, np.ndarray))
+        self.run_rows = sys.maxsize if ready else self.block_rows
 
     @property
     def n(self) -> int:
@@ -73,8 +78,10 @@ class Source:
             return self.rows
         return blockwise_order(self.rows, self._row_bytes, generator)
 
-    def take(self, part: Order, batch_size: int, step: int) -> tuple[Array, Array, Array | None, Order]:
-        """The rows of x gathered, converted and augmented batch by batch; arrays that are ready as they are."""
+    def take(self, part: Order, batch_size: int, step: int) -> tuple[NativeRows, Array, Array | None, Order]:
+        """The rows of x gathered, converted and augmented batch by batch; what is ready as it is."""
+        if self._sparse is not None:
+            return self._sparse.entries(), self.y, self.weight, part
         if self.augment is None and isinstance(self.x, np.ndarray):
             return self.x, self.y, self.weight, part
         gathered = self.gather(part)
@@ -89,6 +96,14 @@ class Source:
         """The samples from start to stop, unshuffled and not augmented."""
         part = self.rows[start:stop]
         return Samples(self.gather(part), self.y[part], None if self.weight is None else self.weight[part])
+
+    def native_block(self, start: int, stop: int) -> tuple[NativeRows, Array, Array | None]:
+        """The same as native code takes them: sparse rows as they are, where the network can."""
+        if self._sparse is None:
+            return self.block(start, stop)
+        part = self.rows[start:stop]
+        weight = None if self.weight is None else self.weight[part]
+        return self._sparse.part(part).entries(), self.y[part], weight
 
     def gather(self, part: Order) -> Array:
         """Rows of x as native code takes them.

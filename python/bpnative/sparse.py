@@ -1,4 +1,4 @@
-"""Sparse matrices as they are stored, made dense block by block: what a native call takes, and never the whole."""
+"""Sparse matrices as they are stored: for native code as they are, or made dense a block at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLOCK_VALUES = 2**22
 
 
 class SparseRows:
-    """The rows of a sparse matrix of SciPy's, of any format, to be had as dense blocks.
+    """The rows of a sparse matrix of SciPy's, of any format: as native code takes them, and as dense blocks.
 
     What is kept is the matrix in compressed rows, of the network's dtype and each place once; arrays that are so
     already are taken as they are, and none of the user's is written to. A block holds the numbers that the same rows
@@ -48,11 +48,12 @@ class SparseRows:
         self.dtype = dtype
         starts, columns, values = _compressed_rows(matrix, what)
         _check_places(starts, columns, values, self.shape, what)
-        self._starts, self._columns, values = _each_place_once(starts, columns, values)
+        self._starts, columns, values = _each_place_once(starts, columns, values)
+        self._columns = np.ascontiguousarray(columns, np.int32)
         if np.signbit(values[values == 0]).any():
             values = values + values.dtype.type(0)  # -0 becomes 0, as where it is added to zeros
         with np.errstate(over="ignore"):
-            self._values = values.astype(dtype, copy=False)
+            self._values = np.ascontiguousarray(values, dtype)
         if finite and not np.isfinite(self._values).all():
             at = int(np.argmin(np.isfinite(self._values)))
             row = int(np.searchsorted(self._starts, at, side="right")) - 1
@@ -67,6 +68,16 @@ class SparseRows:
     def block_rows(self) -> int:
         """Rows that may be dense at once."""
         return max(1, BLOCK_VALUES // max(1, self.shape[1]))
+
+    @property
+    def longest_row(self) -> int:
+        """The most entries of a row."""
+        return int(np.diff(self._starts).max(initial=0))
+
+    def entries(self, start: int = 0, stop: int | None = None) -> tuple[Order, Array, Array]:
+        """For native code: where each row from start to stop begins, and columns and values of all entries."""
+        stop = len(self) if stop is None else min(stop, len(self))
+        return self._starts[start : stop + 1], self._columns, self._values
 
     def rows(self, index: Order) -> Array:
         """These rows, dense, in a new C-ordered array."""

@@ -119,7 +119,9 @@ class Trainer(TrainerFiles, Insight):
         self.metrics = bind_all(metrics, self.loss.name, last)
         seed = check_seed(seed)
         self._generator = np.random.default_rng(network._training_seed if seed is None else seed)
-        self._data = data.Checker(network.input_size, network.output_size, network.dtype, self.loss, network.codes)
+        sparse = network._native.takes_sparse and not isinstance(self.loss, FunctionLoss)
+        shape = network.input_size, network.output_size, network.dtype
+        self._data = data.Checker(*shape, self.loss, network.codes, sparse)
         averaging = None if self._average is None else self._average.settings()
         of_groups = self._groups.settings, [self._groups.of_layer[layer] for layer in network.owners]
         own = self.loss if isinstance(self.loss, FunctionLoss) else None

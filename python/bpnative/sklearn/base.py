@@ -138,7 +138,7 @@ class BaseMLP(BaseEstimator, ABC):
             self._objective.loss.check_weighted()
         targets = self._native_targets(y, network.dtype)
         weight = None if weight is None else as_contiguous(weight, network.dtype)
-        samples = samples_of(X, targets, weight, network.dtype)
+        samples = samples_of(X, targets, weight, network)
         if not incremental or not hasattr(self, "_trainer"):
             self._trainer = self._make_trainer()
         if self.solver == "lbfgs":

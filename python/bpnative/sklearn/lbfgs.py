@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
-from ..samples import Samples
+from ..samples import NativeRows, Samples
 from ..sources import Source
 from ..trainer import Trainer
 from .architecture import dense_layers, set_l2
@@ -48,7 +48,7 @@ def fit_lbfgs(
     if weight_of is not None:
         total = float(weight_of.sum(dtype=np.float64))
         scaled = weight_of * weight_of.dtype.type(len(weight_of) / total)
-        samples = samples_of(samples.x, samples.y, scaled, network.dtype)  # type: ignore[arg-type]
+        samples = samples_of(samples.x, samples.y, scaled, network)  # type: ignore[arg-type]
     set_l2(dense_layers(network), 0.0)
     seen: dict[str, float] = {}
 
@@ -79,14 +79,19 @@ def fit_lbfgs(
 
 
 def _loss_and_gradient(trainer: Trainer, samples: Samples | Source) -> tuple[float, Array]:
-    """Mean loss and gradient of all samples: in one pass, or where too many would have to be made dense, in blocks."""
-    n = samples.n
-    if n <= samples.run_rows:
-        return trainer.gradients(*samples.block(0, n))
+    """Mean loss and gradient of all samples: in one pass, or where these take too much memory, in blocks."""
+    n, rows = samples.n, samples.block_rows
+    if n <= rows:
+        return _of_block(trainer, *samples.native_block(0, n))
     loss, gradient = 0.0, np.zeros(trainer.network.parameters.shape)
-    for start in range(0, n, samples.run_rows):
-        block = samples.block(start, start + samples.run_rows)
-        part_loss, part = trainer.gradients(*block)
-        loss += part_loss * (block.n / n)
-        gradient += part * (block.n / n)
+    for start in range(0, n, rows):
+        part_loss, part = _of_block(trainer, *samples.native_block(start, start + rows))
+        share = min(rows, n - start) / n
+        loss += part_loss * share
+        gradient += part * share
     return loss, gradient
+
+
+def _of_block(trainer: Trainer, x: NativeRows, y: Array, weight: Array | None) -> tuple[float, Array]:
+    gradient = np.empty_like(trainer.network.parameters)
+    return trainer._native.gradients(gradient, x, y, weight), gradient

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..callbacks import Callback, Run
 from ..data import as_contiguous
 from ..epoch import mean_loss, native_run
+from ..network import Network
 from ..samples import Order, Samples
 from ..sources import Source
 from ..sparse import SparseRows
@@ -21,10 +22,12 @@ from .objective import Objective
 Array = npt.NDArray[Any]
 
 
-def samples_of(X: Array | SparseRows, y: Array, weight: Array | None, dtype: np.dtype[Any]) -> Samples | Source:
-    """What native runs take their batches from: arrays as they are, sparse rows made dense batch by batch."""
+def samples_of(X: Array | SparseRows, y: Array, weight: Array | None, network: Network) -> Samples | Source:
+    """What native runs take their batches from: arrays and sparse rows, as they are where the network can take them."""
+    dtype = network.dtype
     if isinstance(X, SparseRows):  # of its own dtype, where the network is one of another fit
-        return Source(X if X.dtype == dtype else SparseRows(X, dtype, "X"), y, weight, None, dtype)
+        rows = X if X.dtype == dtype else SparseRows(X, dtype, "X")
+        return Source(rows, y, weight, None, dtype, sparse=network._native.takes_sparse)
     return Samples(as_contiguous(X, dtype), y, weight)
 
 
@@ -47,7 +50,7 @@ class Steps:
         self._weight = samples.weight
         self._constant = objective.constant(samples.y, samples.weight)
         if samples.weight is not None:
-            samples = samples_of(samples.x, samples.y, np.empty_like(samples.weight), trainer.network.dtype)  # type: ignore[arg-type]
+            samples = samples_of(samples.x, samples.y, np.empty_like(samples.weight), trainer.network)  # type: ignore[arg-type]
         self._samples = samples
         self._most_steps = max(1, samples.run_rows // batch_size)
         self._sizes = np.diff(np.arange(0, samples.n, batch_size), append=samples.n)

@@ -83,7 +83,7 @@ def fit_stochastic(
     batch_size = clip_batch_size(model.batch_size, n)
     steps = Steps(trainer, model._objective, samples, model.alpha, batch_size)
     callbacks = gather(model.callbacks or (), False)
-    held_out = None if validation is None else _held_out(model, validation, trainer.network.dtype)
+    held_out = None if validation is None else _held_out(model, validation, trainer.network)
     trainer.history = history = History(["loss", *(["val_score", "val_loss"] if validation else [])])
     history.params = {"epochs": model.max_iter, "batch_size": batch_size, "samples": n}
     trainer.stop_training = False
@@ -156,11 +156,11 @@ def restore(network: Network, kept: tuple[Array, Array]) -> None:
     network.parameters, network.statistics[...] = kept
 
 
-def _held_out(model: BaseMLP, validation: Validation, dtype: np.dtype[Any]) -> Samples | Source:
+def _held_out(model: BaseMLP, validation: Validation, network: Network) -> Samples | Source:
     weight = validation.weight
     if weight is not None:
-        weight = (weight * (len(weight) / weight.sum(dtype=np.float64))).astype(dtype)
-    return samples_of(validation.X, model._native_targets(validation.y, dtype), weight, dtype)
+        weight = (weight * (len(weight) / weight.sum(dtype=np.float64))).astype(network.dtype)
+    return samples_of(validation.X, model._native_targets(validation.y, network.dtype), weight, network)
 
 
 def _score(model: BaseMLP, network: Network, X: Any, validation: Validation) -> float:

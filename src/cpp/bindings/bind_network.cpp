@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include "bindings/any_network.h"
+#include "bindings/rows.h"
 
 namespace bpnative {
 namespace {
@@ -50,13 +51,13 @@ py::list list_of(const std::vector<Tensor>& tensors) {
   return list;
 }
 
-void predict(AnyNetwork& any, py::array out, const py::array& x) {
+void predict(AnyNetwork& any, py::array out, const py::object& x) {
   any.visit([&](auto& own) {
     using T = typename std::decay_t<decltype(own)>::Element;
-    const T* from = input<T>(x, "x", {kAny, own.network.inputs()});
-    T* to = output<T>(out, "out", {x.shape(0), own.network.outputs()});
-    const py::ssize_t count = x.shape(0);
-    compute(own.network, [&] { own.predicting.predict(to, from, count); });
+    const Samples<T> rows = rows_of<T>(x, own.network.inputs());
+    check_elements(rows, x, own.network.inputs());
+    T* to = output<T>(out, "out", {static_cast<py::ssize_t>(rows.count), own.network.outputs()});
+    compute(own.network, [&] { own.predicting.predict(to, rows); });
   });
 }
 
@@ -143,6 +144,13 @@ void bind_network(py::module_& module) {
             any.visit([&](auto& own) { compute(own.network, [&] { own.network.set_l2(layer, l2); }); });
           },
           py::arg("layer"), py::arg("l2"))
+      .def_property_readonly(
+          "takes_sparse",
+          [](AnyNetwork& any) {
+            return any.visit([](auto& own) {
+              return SparseInputs<typename std::decay_t<decltype(own)>::Element>::layer_of(own.network) >= 0;
+            });
+          })
       .def("predict", predict, py::arg("out"), py::arg("x"))
       .def("forward", forward, py::arg("out"), py::arg("x"), py::arg("training"))
       .def("backward", backward, py::arg("input_gradient").none(true), py::arg("output_gradient"));

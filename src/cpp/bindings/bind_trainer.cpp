@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "bindings/any_network.h"
+#include "bindings/rows.h"
 
 namespace bpnative {
 namespace {
@@ -69,34 +70,21 @@ std::unique_ptr<AnyTrainer> make_trainer(const py::object& network, const std::o
   return any;
 }
 
-// Labels are checked where they are used, so that a run costs what its order holds and not what the data hold.
-template <class T>
-void check_labels(const Samples<T>& samples, int classes) {
-  if (!samples.labels) return;
-  for (std::int64_t i = 0; i < samples.count; ++i) {
-    const std::int32_t label = samples.labels[samples.row(i)];
-    if (label < 0 || label >= classes)
-      fail_value("labels must be from 0 to " + std::to_string(classes - 1) + ", got " + std::to_string(label) +
-                 " in row " + std::to_string(samples.row(i)));
-  }
-}
-
 // x, targets and weights of n rows, checked against the network.
 template <class T>
-Samples<T> samples_of(TrainerOf<T>& trainer, const py::array& x, const py::array& y, const py::object& sample_weight) {
+Samples<T> samples_of(TrainerOf<T>& trainer, const py::object& x, const py::array& y, const py::object& sample_weight) {
   const Network<T>& network = trainer.own.network;
   if (!trainer.loss) fail_value("this trainer was made without a loss: it has update() alone");
-  Samples<T> samples;
-  samples.x = input<T>(x, "x", {kAny, network.inputs()});
-  samples.count = x.shape(0);
+  Samples<T> samples = rows_of<T>(x, network.inputs());
+  const py::ssize_t rows = samples.count;
   if (y.ndim() == 1) {
     if (!takes_labels(trainer.loss->kind)) fail_value("this loss takes no labels; y must have columns");
     if (network.outputs() > 1 << 24) fail_value("labels are told apart up to 2^24 classes; give y as rows instead");
-    samples.labels = input<std::int32_t>(y, "y", {x.shape(0)});
+    samples.labels = input<std::int32_t>(y, "y", {rows});
   } else {
-    samples.target = input<T>(y, "y", {x.shape(0), trainer.targets});
+    samples.target = input<T>(y, "y", {rows, trainer.targets});
   }
-  samples.weight = optional_input<T>(sample_weight, "sample_weight", {x.shape(0)});
+  samples.weight = optional_input<T>(sample_weight, "sample_weight", {rows});
   if (samples.count == 0) fail_value("there are no rows: x has shape " + shape_text({0, network.inputs()}));
   return samples;
 }
@@ -132,7 +120,7 @@ void check_penalty(double factor) {
     fail_value("penalty must be a finite factor of at least 0, got " + std::to_string(factor));
 }
 
-void train(AnyTrainer& any, py::array losses, const py::object& outputs, const py::array& x, const py::array& y,
+void train(AnyTrainer& any, py::array losses, const py::object& outputs, const py::object& x, const py::array& y,
            const py::object& sample_weight, const py::array& order, const py::array& learning_rate,
            py::ssize_t batch_size, py::ssize_t accumulate, double clip_norm, double clip_value,
            const py::object& momentum, const py::object& penalty) {
@@ -148,6 +136,7 @@ void train(AnyTrainer& any, py::array losses, const py::object& outputs, const p
         fail_value("order must hold row numbers from 0 to " + std::to_string(rows - 1) + ", got " +
                    std::to_string(samples.order[i]));
     check_labels(samples, network.outputs());
+    check_elements(samples, x, network.inputs());
     const StepSettings settings = step_settings(batch_size, accumulate, clip_norm, clip_value);
     const std::int64_t whole = std::int64_t{settings.batch_size} * settings.accumulate;
     const py::ssize_t steps = (order.shape(0) + whole - 1) / whole;
@@ -189,13 +178,14 @@ void add_penalties(AnyTrainer& any) {
   any.visit([](auto& trainer) { compute(trainer.own.network, [&] { trainer.training.add_penalties(1); }); });
 }
 
-double gradients(AnyTrainer& any, py::array gradient, const py::array& x, const py::array& y,
+double gradients(AnyTrainer& any, py::array gradient, const py::object& x, const py::array& y,
                  const py::object& sample_weight) {
   return any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
     const Samples<T> samples = samples_of<T>(trainer, x, y, sample_weight);
     int_size(samples.count, "the number of rows");
     check_labels(samples, trainer.own.network.outputs());
+    check_elements(samples, x, trainer.own.network.inputs());
     Network<T>& network = trainer.own.network;
     const py::ssize_t size = static_cast<py::ssize_t>(network.gradients().size());
     T* out = output<T>(gradient, "gradient", {size});
@@ -207,7 +197,7 @@ double gradients(AnyTrainer& any, py::array gradient, const py::array& x, const 
   });
 }
 
-double evaluate(AnyTrainer& any, const py::object& outputs, const py::array& x, const py::array& y,
+double evaluate(AnyTrainer& any, const py::object& outputs, const py::object& x, const py::array& y,
                 const py::object& sample_weight) {
   return any.visit([&](auto& trainer) {
     using T = typename std::decay_t<decltype(trainer)>::Element;
@@ -215,7 +205,8 @@ double evaluate(AnyTrainer& any, const py::object& outputs, const py::array& x, 
     const Samples<T> samples = samples_of<T>(trainer, x, y, sample_weight);
     int_size(samples.count, "the number of rows");
     check_labels(samples, network.outputs());
-    T* out = optional_output<T>(outputs, "outputs", {x.shape(0), network.outputs()});
+    check_elements(samples, x, network.inputs());
+    T* out = optional_output<T>(outputs, "outputs", {samples.count, network.outputs()});
     return compute(network, [&] { return trainer.evaluating.evaluate(out, samples); });
   });
 }

@@ -79,6 +79,11 @@ BPN_INLINE void transpose_block(T* out, ptrdiff_t out_row, const RowOf& row_of, 
 }
 
 template <class T>
+void transpose(T* out, ptrdiff_t out_row, const T* in, ptrdiff_t in_row, int rows, int columns) {
+  transpose_block<T>(out, out_row, [=](int r) { return in + r * in_row; }, rows, columns);
+}
+
+template <class T>
 void gather(T* columns, T* panels, const T* x, const int64_t* order, int features, int count, int width,
             ptrdiff_t stride, ptrdiff_t panel_size) {
   const auto row_of = [=](int r) { return x + (order ? order[r] : r) * features; };

@@ -86,6 +86,11 @@ struct FewForward {
 };
 
 template <class T>
+struct SparseForward;  // kernels/sparse_arguments.h
+template <class T>
+struct SparseGradient;
+
+template <class T>
 struct LossArguments {
   T* dz;            // [outputs x width]: scale * d loss / d z
   T* losses;        // [width]: the loss of each sample, not scaled
@@ -160,6 +165,13 @@ struct Kernels {
   int panel;  // features side by side in a panel [samples x panel]; also the preferred width of a slice
   void (*product)(const Product<T>&);
   void (*forward_few)(const FewForward<T>&);
+  // The elements of x[size] that are not zero, in order, and a bit set for each; how many there are.
+  int (*nonzeros)(int32_t* feature, T* value, uint32_t* occurs, const T* x, int size);
+  int (*count_nonzeros)(const T* x, int size);
+  void (*sparse_forward)(const SparseForward<T>&);
+  void (*sparse_gradient)(const SparseGradient<T>&);
+  // out[columns x rows], out_row apart, of in[rows x columns], in_row apart.
+  void (*transpose)(T* out, ptrdiff_t out_row, const T* in, ptrdiff_t in_row, int rows, int columns);
   // db[rows] = sum over samples of dz, slices of [.. x segment] a_segment apart, `count` samples in all.
   void (*row_sums)(T* db, const T* dz, int rows, int count, int segment, ptrdiff_t dz_segment);
   // mean and variance (over count) of each row, slices as in row_sums; sum of a * (b - minus) of each row.

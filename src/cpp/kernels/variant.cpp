@@ -12,6 +12,7 @@
 #include "kernels/optim.h"
 #include "kernels/optim_more.h"
 #include "kernels/simd.h"
+#include "kernels/sparse.h"
 #include "kernels/table.h"
 
 BPN_KERNELS_BEGIN
@@ -22,6 +23,11 @@ constexpr Kernels<T> kernels() {
   k.panel = kPanel<T>;
   k.product = product<T>;
   k.forward_few = forward_few<T>;
+  k.nonzeros = nonzeros<T>;
+  k.count_nonzeros = count_nonzeros<T>;
+  k.sparse_forward = sparse_forward<T>;
+  k.sparse_gradient = sparse_gradient<T>;
+  k.transpose = transpose<T>;
   k.row_sums = row_sums<T>;
   k.row_moments = row_moments<T>;
   k.row_dots = row_dots<T>;

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "nn/sparse_inputs.h"
+
 namespace bpnative {
 
 template <class T>
@@ -20,12 +22,14 @@ std::vector<TensorShape> Dense<T>::tensors() const {
 template <class T>
 void Dense<T>::forward(const SliceCall<T>& call) const {
   const std::ptrdiff_t inputs = this->inputs(), outputs = this->outputs();
+  const T* bias = bias_ ? call.parameters + outputs * inputs : nullptr;
+  if (call.sparse) return call.sparse->forward(call, bias);
   Product<T> p{};
   p.c = call.y, p.c_row = call.stride;
   p.a = call.parameters, p.a_row = inputs, p.a_k = 1;
   p.b = call.x, p.b_k = call.stride;
   p.rows = this->outputs(), p.columns = call.width, p.k = p.segment = this->inputs();
-  p.bias = bias_ ? call.parameters + outputs * inputs : nullptr;
+  p.bias = bias;
   p.slope = call.slope;
   p.forward = call.applied.activation, p.parameter = static_cast<T>(call.applied.parameter);
   call.kernels->product(p);
@@ -64,9 +68,12 @@ Ranges Dense<T>::ranges(int first, int rows) const {
 
 template <class T>
 void Dense<T>::gradient(const RowsCall<T>& call) const {
+  const T* dz = call.dz + static_cast<std::ptrdiff_t>(call.first) * call.stride;
+  if (bias_) call.kernels->row_sums(call.gradient[1], dz, call.rows, call.count, call.stride, call.dz_slice);
+  if (call.sparse) return call.sparse->gradient(call, dz);
   Product<T> p{};
   p.c_row = this->inputs();
-  p.a = call.dz + static_cast<std::ptrdiff_t>(call.first) * call.stride, p.a_row = call.stride, p.a_k = 1;
+  p.a = dz, p.a_row = call.stride, p.a_k = 1;
   p.segment = call.stride, p.a_segment = call.dz_slice;
   p.b_k = call.kernels->panel;
   p.rows = call.rows, p.k = call.count;
@@ -76,7 +83,6 @@ void Dense<T>::gradient(const RowsCall<T>& call) const {
     p.columns = std::min(call.kernels->panel, this->inputs() - i);
     call.kernels->product(p);
   }
-  if (bias_) call.kernels->row_sums(call.gradient[1], p.a, call.rows, call.count, call.stride, call.dz_slice);
 }
 
 template class Dense<float>;

@@ -15,6 +15,7 @@ class Dense final : public Layer<T> {
   std::vector<TensorShape> tensors() const override;
   void forward(const SliceCall<T>& call) const override;
   void backward(const SliceCall<T>& call) const override;
+  bool takes_sparse() const override { return true; }
   bool takes_rows() const override { return true; }
   void forward_rows(const RowsForward<T>& call) const override;
   int gradient_rows() const override { return this->outputs(); }

@@ -25,24 +25,28 @@ struct Applied {
 };
 
 template <class T>
+class SparseInputs;
+
+template <class T>
 struct SliceCall {
   const Kernels<T>* kernels;
-  const T* parameters;  // of this layer
-  const T* statistics;  // of this layer: what it keeps beside parameters
-  const T* reduced;     // of this layer: what reduce() and reduce_backward() found in this batch
-  T* kept;              // [kept() x S]: of this layer and slice, written forward, read backward and by gradient()
-  int width, stride;
-  bool training;      // else as in predict: no noise, and running statistics
-  int first;          // sample of the batch that the slice begins with
-  NoiseSource noise;  // of this layer and step
-  const T* x;         // [inputs x S]
-  const T* second;    // [inputs x S]: the other input of a layer that has two
-  T* y;               // [outputs x S]
-  T* slope;           // forward: [outputs x S], where the activation keeps its slope, or null
-  const T* saved;     // backward: [inputs x S], what the derivative of the activation that made x is taken from
-  Applied applied;    // forward: to y (linear where the loss works on logits); backward: what made x
-  const T* dz;        // [outputs x S]: gradient before the layer's own activation
-  T* dx;              // [inputs x S]: gradient before the activation that made x
+  const T* parameters;       // of this layer
+  const T* statistics;       // of this layer: what it keeps beside parameters
+  const T* reduced;          // of this layer: what reduce() and reduce_backward() found in this batch
+  T* kept;                   // [kept() x S]: of this layer and slice, written forward, read backward and by gradient()
+  int count, width, stride;  // samples; computed are whole sample blocks
+  bool training;             // else as in predict: no noise, and running statistics
+  int first;                 // sample of the batch that the slice begins with
+  NoiseSource noise;         // of this layer and step
+  const T* x;                // [inputs x S], or null where `sparse` has the batch's inputs
+  const SparseInputs<T>* sparse;
+  const T* second;  // [inputs x S]: the other input of a layer that has two
+  T* y;             // [outputs x S]
+  T* slope;         // forward: [outputs x S], where the activation keeps its slope, or null
+  const T* saved;   // backward: [inputs x S], what the derivative of the activation that made x is taken from
+  Applied applied;  // forward: to y (linear where the loss works on logits); backward: what made x
+  const T* dz;      // [outputs x S]: gradient before the layer's own activation
+  T* dx;            // [inputs x S]: gradient before the activation that made x
 };
 
 // Parameters that lie together. A block of rows has one or two of them: of the weight, and of the bias.
@@ -59,7 +63,9 @@ struct RowsCall {
   const Kernels<T>* kernels;
   int first, rows;    // of gradient_rows()
   int count;          // samples of the batch
-  const T* x_panels;  // [panels][samples x panel], panel_size apart
+  const T* x_panels;  // [panels][samples x panel], panel_size apart, or null where `sparse` has the batch's inputs
+  const SparseInputs<T>* sparse;
+  T* sparse_scratch;
   std::ptrdiff_t panel_size;
   const T* dz;  // slices of [outputs x stride], dz_slice apart
   int stride;
@@ -131,6 +137,9 @@ class Layer {
   virtual int reduced() const { return 0; }
   virtual void reduce(const ReduceCall<T>&) const {}
   virtual void reduce_backward(const ReduceCall<T>&) const {}
+
+  // Forward and gradient also take inputs of which only the non-zero elements are there.
+  virtual bool takes_sparse() const { return false; }
 
   // The forward pass of a few samples in rows, [samples x inputs] to [samples x outputs], the same bits as in a slice.
   virtual bool takes_rows() const { return false; }

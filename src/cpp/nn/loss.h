@@ -16,7 +16,10 @@ namespace bpnative {
 // Rows of data in memory, C order. Row i of a batch is order[i] where an order is given.
 template <class T>
 struct Samples {
-  const T* x = nullptr;                  // [n x inputs]
+  const T* x = nullptr;                  // [n x inputs], or null where the elements that are not zero alone are given:
+  const std::int64_t* starts = nullptr;  // [n + 1]: those of row i are [starts[i], starts[i + 1]) of
+  const std::int32_t* columns = nullptr;
+  const T* values = nullptr;
   const T* target = nullptr;             // [n x targets], or
   const std::int32_t* labels = nullptr;  // [n]
   const T* weight = nullptr;             // [n] or null: all 1

@@ -20,7 +20,7 @@ const void* this_thread() {  // an address of its own for every thread
 template <class T>
 double Engine<T>::gradients(const Samples<T>& samples, std::int64_t step) {
   const int count = static_cast<int>(samples.count);
-  plan(count, count, Purpose::train);
+  plan_for(samples, count, count, Purpose::train);
   std::fill_n(network_.gradients().data(), network_.gradients().size(), T(0));  // frozen layers have none
   const Pass pass{&samples, 0, count, count, nullptr, static_cast<std::uint64_t>(step), false, false};
   parallel_region(plan_.threads, [&](Team& team) { train_batch(team, pass, nullptr, 0); });
@@ -68,9 +68,10 @@ template <class T>
 double Engine<T>::evaluate(T* outputs, const Samples<T>& samples) {
   const int count = static_cast<int>(samples.count);
   // The short block at the end of the data goes on with the plan of the whole ones.
-  plan(count, std::int64_t{4} * count, Purpose::evaluate);
+  plan_for(samples, count, std::int64_t{4} * count, Purpose::evaluate);
   const Pass pass{&samples, 0, count, count, outputs, 0, false, false};
   parallel_region(plan_.threads, [&](Team& team) {
+    if (plan_.sparse >= 0) collect_sparse(team, pass);
     team.run(divide_up(count, plan_.stride), [&](int worker, int slice) {
       T* space = workspace(worker, slice);
       forward_slice(pass, space, slice, kStart, network_.size());
@@ -98,26 +99,29 @@ void Engine<T>::predict_few(T* outputs, const T* x, int count) {
 }
 
 template <class T>
-void Engine<T>::predict(T* outputs, const T* x, std::int64_t count) {
+void Engine<T>::predict(T* outputs, const Samples<T>& rows) {
   // A slice costs as much as sixteen samples; turning W for eight costs about as much.
-  bool rows_taken = count <= 8;
+  bool rows_taken = rows.x && rows.count <= 8;
   for (int i = 0; i < network_.size() && rows_taken; ++i)
     rows_taken = network_.layer(i).takes_rows() || network_.layer(i).only_training();
-  if (rows_taken) return predict_few(outputs, x, static_cast<int>(count));
-  // Blocks bound the number of slices; the memory is two buffers a worker, whatever the count.
-  constexpr std::int64_t kBlock = 1 << 20;
-  for (std::int64_t begin = 0; begin < count; begin += kBlock) {
-    const int rows = static_cast<int>(std::min(kBlock, count - begin));
+  if (rows_taken) return predict_few(outputs, rows.x, static_cast<int>(rows.count));
+  // Blocks bound the number of slices; the memory is two buffers a worker, whatever the count, and the elements of a
+  // block where these alone are given.
+  const std::int64_t block = rows.x ? std::int64_t{1} << 20 : 1024;
+  for (std::int64_t begin = 0; begin < rows.count; begin += block) {
+    const int count = static_cast<int>(std::min(block, rows.count - begin));
     // Planned for the next power of two, so that predictions of changing sizes share a few plans.
     int planned = kSampleBlock;
-    while (planned < rows) planned *= 2;
-    plan(planned, planned, Purpose::predict);
-    Samples<T> samples;
-    samples.x = x + begin * network_.inputs();
-    samples.count = rows;
-    const Pass pass{&samples, 0, rows, rows, outputs + begin * network_.outputs(), 0, false, false};
+    while (planned < count) planned *= 2;
+    Samples<T> samples = rows;
+    if (rows.x) samples.x += begin * network_.inputs();
+    if (rows.starts) samples.starts += begin;
+    samples.count = count;
+    plan_for(samples, planned, planned, Purpose::predict);
+    const Pass pass{&samples, 0, count, count, outputs + begin * network_.outputs(), 0, false, false};
     parallel_region(plan_.threads, [&](Team& team) {
-      team.run(divide_up(rows, plan_.stride), [&](int worker, int slice) {
+      if (plan_.sparse >= 0) collect_sparse(team, pass);
+      team.run(divide_up(count, plan_.stride), [&](int worker, int slice) {
         forward_slice(pass, workspace(worker, slice), slice, kStart, network_.size());
         output_slice(pass, workspace(worker, slice), slice);
       });
@@ -128,11 +132,11 @@ void Engine<T>::predict(T* outputs, const T* x, std::int64_t count) {
 template <class T>
 void Engine<T>::forward(T* outputs, const T* x, int count, bool training) {
   kept_ = 0;
-  if (!training) return predict(outputs, x, count);
-  plan(count, count, Purpose::keep);
   Samples<T> samples;
   samples.x = x;
   samples.count = count;
+  if (!training) return predict(outputs, samples);
+  plan(count, count, Purpose::keep);
   const Pass pass{&samples, 0, count, count, outputs, static_cast<std::uint64_t>(++network_.forwards), false, true};
   parallel_region(plan_.threads, [&](Team& team) {
     const int from = forward_breaks(team, pass);
@@ -189,7 +193,7 @@ void Engine<T>::backward(T* input_gradient, const T* output_gradient, int count)
   template double Engine<T>::penalty() const;                                                                     \
   template double Engine<T>::evaluate(T*, const Samples<T>&);                                                     \
   template void Engine<T>::predict_few(T*, const T*, int);                                                        \
-  template void Engine<T>::predict(T*, const T*, std::int64_t);                                                   \
+  template void Engine<T>::predict(T*, const Samples<T>&);                                                        \
   template void Engine<T>::forward(T*, const T*, int, bool);                                                      \
   template void Engine<T>::backward(T*, const T*, int);
 BPN_INSTANTIATE(float)

@@ -18,27 +18,6 @@ Engine<T>::Engine(Network<T>& network, std::optional<LossSpec> loss)
 }
 
 template <class T>
-void Engine<T>::plan(int batch, std::int64_t at_most, Purpose purpose) {
-  const int threads = get_num_threads();
-  const bool fits = plan_.batch >= batch && plan_.batch <= at_most && plan_.purpose == purpose &&
-                    planned_threads_ == threads && planned_revision_ == network_.revision();
-  if (fits) return;
-  Plan made = make_plan(network_, table_, batch, threads, purpose);
-  plan_.batch = 0;  // no plan holds until all of its memory is there
-  workspaces_ = Buffer<T>();
-  workspaces_ = Buffer<T>(checked_multiply(made.workspace, made.workspaces, "the memory of a batch"));
-  batch_memory_ = Buffer<T>();
-  batch_memory_ = Buffer<T>(made.batch_memory);
-  scratch_ = Buffer<T>(made.scratch * made.threads);
-  losses_ = Buffer<double>(purpose == Purpose::predict ? 0 : batch);
-  penalties_ = Buffer<double>(made.penalty_rows);
-  squares_ = Buffer<double>(made.chunks.size());
-  plan_ = std::move(made);
-  planned_threads_ = threads;
-  planned_revision_ = network_.revision();
-}
-
-template <class T>
 T* Engine<T>::gradient(int slot, int slice) {
   const std::size_t slice_size = static_cast<std::size_t>(network_.width(slot)) * plan_.stride;
   return batch_memory_.data() + plan_.gradient[slot] + slice * slice_size;
@@ -59,7 +38,8 @@ SliceCall<T> Engine<T>::slice_call(const Pass& pass, int slice) const {
   call.kernels = &kernels_;
   call.stride = plan_.stride;
   call.first = slice * plan_.stride;
-  call.width = round_up(std::min(plan_.stride, pass.count - call.first), kSampleBlock);
+  call.count = std::min(plan_.stride, pass.count - call.first);
+  call.width = round_up(call.count, kSampleBlock);
   call.noise = {network_.noise_seed, pass.noise, 0};
   return call;
 }
@@ -72,30 +52,31 @@ void Engine<T>::set_layer(SliceCall<T>& call, T* space, int layer, int slice) {
   call.training = plan_.training() && (!network_.layer(layer).whole_batch() || network_.learns(layer));
   call.kept = kept(space, layer, slice);
   call.noise.layer = static_cast<std::uint32_t>(layer);
-  call.x = space + plan_.value[network_.source(layer)];
+  const std::size_t x = plan_.value[network_.source(layer)];
+  call.x = x == Plan::kNone ? nullptr : space + x;
+  call.sparse = layer == plan_.sparse ? &sparse_ : nullptr;
 }
 
 // Layers from `from` up to `to`; from kStart on, the slice's rows are gathered first.
 template <class T>
 void Engine<T>::forward_slice(const Pass& pass, T* space, int slice, int from, int to) {
   SliceCall<T> call = slice_call(pass, slice);
-  const int count = std::min(plan_.stride, pass.count - call.first), last = network_.size() - 1;
+  const int count = call.count, last = network_.size() - 1;
   const std::ptrdiff_t panel_size = static_cast<std::ptrdiff_t>(plan_.batch) * kernels_.panel;
   const auto panels = [&](int slot) {
     return plan_.panels[slot] == Plan::kNone
                ? nullptr
                : batch_memory_.data() + plan_.panels[slot] + static_cast<std::size_t>(call.first) * kernels_.panel;
   };
-  if (from == kStart) {
+  if (from == kStart && plan_.sparse < 0) {
     const Samples<T>& samples = *pass.samples;
     const std::int64_t start = pass.begin + call.first;
     kernels_.gather(space + plan_.value[0], panels(0),
                     samples.order ? samples.x : samples.x + start * network_.inputs(),
                     samples.order ? samples.order + start : nullptr, network_.inputs(), count, call.width, plan_.stride,
                     panel_size);
-    from = 0;
   }
-  for (int i = from; i < to; ++i) {
+  for (int i = std::max(from, 0); i < to; ++i) {
     const Layer<T>& layer = network_.layer(i);
     if (!plan_.training() && layer.only_training()) continue;  // y is x, and lies where x lies
     set_layer(call, space, i, slice);
@@ -192,7 +173,10 @@ void Engine<T>::row_task(const Pass& pass, int worker, const RowTask& task, Opti
   RowsCall<T> call{};
   call.kernels = &kernels_;
   call.first = task.first, call.rows = task.rows, call.count = pass.count;
-  if (layer.reads_panels()) call.x_panels = batch_memory_.data() + plan_.panels[network_.source(task.layer)];
+  call.sparse = task.layer == plan_.sparse ? &sparse_ : nullptr;
+  call.sparse_scratch = block + plan_.sparse_scratch;
+  if (layer.reads_panels() && !call.sparse)
+    call.x_panels = batch_memory_.data() + plan_.panels[network_.source(task.layer)];
   call.panel_size = static_cast<std::ptrdiff_t>(plan_.batch) * kernels_.panel;
   call.dz = gradient(task.layer + 1, 0);
   call.stride = plan_.stride;
@@ -216,6 +200,7 @@ void Engine<T>::row_task(const Pass& pass, int worker, const RowTask& task, Opti
 // ---- a step --------------------------------------------------------------------------------------------------------
 template <class T>
 void Engine<T>::train_batch(Team& team, const Pass& pass, OptimizerState<T>* optimizer, double clip_value) {
+  if (plan_.sparse >= 0) collect_sparse(team, pass);
   const int last = network_.size(), from = forward_breaks(team, pass);
   const int to = plan_.breaks.empty() ? 0 : plan_.breaks.back() + 1;
   team.run(divide_up(pass.count, plan_.stride), [&](int worker, int slice) {
@@ -247,7 +232,7 @@ void Engine<T>::train(double* losses, T* outputs, OptimizerState<T>& optimizer, 
   // sizes.
   const std::int64_t batch = settings.batch_size, whole = batch * settings.accumulate;
   const int largest = static_cast<int>(std::min<std::int64_t>(batch, samples.count));
-  plan(largest, std::max<std::int64_t>(batch, std::int64_t{2} * largest), Purpose::train);
+  plan_for(samples, largest, std::max<std::int64_t>(batch, std::int64_t{2} * largest), Purpose::train);
   parallel_region(plan_.threads, [&](Team& team) {
     for (std::int64_t begin = 0, step = 0; begin < samples.count; begin += whole, ++step) {
       const std::int64_t end = std::min(begin + whole, samples.count);

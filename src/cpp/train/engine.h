@@ -2,7 +2,7 @@
 // calls. The only user of threads: a step is two phases, slices of the batch (forward, loss, backward) and then rows of
 // weights (gradient, update), and more where a layer needs the whole batch or the update the whole gradient. Called by
 // the bindings, which hold the network's mutex and have released the interpreter's lock. engine.cpp holds the training
-// step, phases.cpp what cuts it into more phases, calls.cpp everything else.
+// step, phases.cpp what cuts it into more phases, memory.cpp what is made before it, calls.cpp everything else.
 #ifndef BPNATIVE_TRAIN_ENGINE_H_
 #define BPNATIVE_TRAIN_ENGINE_H_
 
@@ -14,6 +14,7 @@
 #include "nn/loss.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
+#include "nn/sparse_inputs.h"
 #include "train/plan.h"
 
 namespace bpnative {
@@ -47,7 +48,7 @@ class Engine {
   double gradients(const Samples<T>& samples, std::int64_t step);
   // The mean loss, and the outputs where wanted.
   double evaluate(T* outputs, const Samples<T>& samples);
-  void predict(T* outputs, const T* x, std::int64_t count);
+  void predict(T* outputs, const Samples<T>& rows);  // x or elements, in their order
   // Keeps what backward needs when training.
   void forward(T* outputs, const T* x, int count, bool training);
   // After forward(training): fills the network's gradients; input_gradient may be null.
@@ -70,7 +71,9 @@ class Engine {
   static constexpr int kStart = -1;  // in the place of a layer: gather the slice's rows, then the first layer
 
   // Makes plan_ one for at least `batch` samples; keeps the one there is if it is for no more than at_most.
-  void plan(int batch, std::int64_t at_most, Purpose purpose);
+  void plan(int batch, std::int64_t at_most, Purpose purpose, int sparse = -1);
+  // The same for these samples, and whether the first layer takes their non-zero elements alone.
+  void plan_for(const Samples<T>& samples, int batch, std::int64_t at_most, Purpose purpose);
   T* workspace(int worker, int slice) {
     return workspaces_.data() + (plan_.workspace_a_slice ? slice : worker) * plan_.workspace;
   }
@@ -93,6 +96,7 @@ class Engine {
   void backward_breaks(Team& team, const Pass& pass);
   void reduce(Team& team, const Pass& pass, int layer, bool backward);
   void row_task(const Pass& pass, int worker, const RowTask& task, OptimizerState<T>* optimizer, double clip_value);
+  void collect_sparse(Team& team, const Pass& pass);
   void train_batch(Team& team, const Pass& pass, OptimizerState<T>* optimizer, double clip_value);
   void apply(Team& team, OptimizerState<T>& optimizer, const StepSettings& settings);
   void update_ranges(OptimizerState<T>& optimizer, const RowTask& task, const Ranges& ranges, T* const (&gradient)[2],
@@ -107,6 +111,7 @@ class Engine {
   Plan plan_{};
   int planned_threads_ = 0, planned_revision_ = -1;
   Buffer<T> workspaces_, batch_memory_, scratch_;
+  SparseInputs<T> sparse_;
   Buffer<double> losses_, penalties_, squares_;
   // The last forward(training), which backward may follow: its samples, its thread, and how far training had come.
   int kept_ = 0;

@@ -29,6 +29,24 @@ void Engine<T>::reduce(Team& team, const Pass& pass, int layer, bool backward) {
   });
 }
 
+// Before all slices: the elements of the batch's inputs that are not zero, and what the first layer needs to go over
+// them. Sorting is one task beside many that turn blocks of its weights.
+template <class T>
+void Engine<T>::collect_sparse(Team& team, const Pass& pass) {
+  const int slices = divide_up(pass.count, plan_.stride);
+  team.run(slices, [&](int, int slice) {
+    const int first = slice * plan_.stride;
+    sparse_.collect(kernels_, *pass.samples, pass.begin, slice, first, std::min(plan_.stride, pass.count - first));
+  });
+  const T* weight = network_.parameters().data() + network_.offset(plan_.sparse);
+  team.run(1 + sparse_.blocks(), [&](int, int task) {
+    if (task > 0)
+      sparse_.pack(kernels_, weight, task - 1, slices);
+    else if (plan_.training() && network_.learns(plan_.sparse))
+      sparse_.sort(pass.count);
+  });
+}
+
 // Forward up to the last layer that needs the whole batch; returns where to go on.
 template <class T>
 int Engine<T>::forward_breaks(Team& team, const Pass& pass) {
@@ -77,6 +95,7 @@ void Engine<T>::apply(Team& team, OptimizerState<T>& optimizer, const StepSettin
 
 #define BPN_INSTANTIATE(T)                                        \
   template int Engine<T>::forward_breaks(Team&, const Pass&);     \
+  template void Engine<T>::collect_sparse(Team&, const Pass&);    \
   template void Engine<T>::backward_breaks(Team&, const Pass&);   \
   template void Engine<T>::reduce(Team&, const Pass&, int, bool); \
   template void Engine<T>::apply(Team&, OptimizerState<T>&, const StepSettings&);

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/thread_pool.h"
+#include "nn/sparse_inputs.h"
 
 namespace bpnative {
 namespace {
@@ -87,6 +88,8 @@ void add_row_tasks(Plan& plan, const Network<T>& network) {
       done += rows * row_cost;
       ends.push_back(done);
       plan.scratch = std::max(plan.scratch, layer.ranges(first, rows).size());
+      if (i == plan.sparse)
+        plan.sparse_scratch = std::max(plan.sparse_scratch, SparseInputs<T>::scratch(plan.batch, rows));
     }
     for (const Range& range : layer.ranges(0, layer.gradient_rows()).of)
       for (std::size_t at = 0; at < range.size; at += kChunk)
@@ -154,12 +157,14 @@ void add_taking_turns(Plan& plan, const Network<T>& network, Layout<T>& workspac
 }  // namespace
 
 template <class T>
-Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, int threads, Purpose purpose) {
+Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, int threads, Purpose purpose,
+               int sparse) {
   const bool input_gradient = purpose == Purpose::keep;
   const Kernels<T>& kernels = table.of(T{});
   const int size = network.size();
   Plan plan{};
   plan.purpose = purpose;
+  plan.sparse = sparse;
   const bool training = plan.training();
   plan.batch = batch;
   plan.threads = worthwhile_threads(network, table, batch, threads, purpose);
@@ -176,13 +181,15 @@ Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, i
   const std::size_t stride = plan.stride, slices = plan.slices;
   Layout<T> workspace, memory;
   std::size_t widest = 0;
-  for (int i = 0; i <= size; ++i) widest = std::max<std::size_t>(widest, network.width(i));
+  for (int i = sparse >= 0 ? 1 : 0; i <= size; ++i) widest = std::max<std::size_t>(widest, network.width(i));
   if (purpose == Purpose::predict) add_taking_turns(plan, network, workspace, widest);
   plan.shared = Plan::kNone;
   for (int i = 0; i <= size; ++i) {
     const bool handed_on = i > 0 && !training && network.layer(i - 1).only_training();
     if (purpose != Purpose::predict)
-      plan.value.push_back(handed_on ? plan.value[network.source(i - 1)] : workspace.add(network.width(i), stride));
+      plan.value.push_back(handed_on               ? plan.value[network.source(i - 1)]
+                           : i == 0 && sparse >= 0 ? Plan::kNone
+                                                   : workspace.add(network.width(i), stride));
     const bool sloped = training && keeps_slope(network.applied(i).activation);
     plan.slope.push_back(sloped ? workspace.add(network.width(i), stride) : Plan::kNone);
     plan.panels.push_back(Plan::kNone);
@@ -200,7 +207,7 @@ Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, i
     const bool whole = training && layer.whole_batch() && network.learns(i);
     plan.reduced.push_back(whole ? memory.add(layer.reduced(), 1) : Plan::kNone);
     std::size_t& panels = plan.panels[network.source(i)];
-    if (training && network.learns(i) && layer.reads_panels() && panels == Plan::kNone)
+    if (training && network.learns(i) && layer.reads_panels() && panels == Plan::kNone && i != sparse)
       panels = memory.add(round_up(network.width(network.source(i)), kernels.panel), batch);
     for (int k = 0; training && k < 2; ++k)
       if (plan.backward[i] && !plan.writes[i][k].first && plan.shared == Plan::kNone &&
@@ -215,11 +222,14 @@ Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, i
   plan.workspaces = plan.workspace_a_slice ? plan.slices : plan.threads;
   plan.batch_memory = memory.size();
   if (training) add_row_tasks(plan, network);
-  plan.scratch = round_up(plan.scratch, kAlignment / sizeof(T));  // no two workers' blocks share a cache line
+  // No two workers' blocks share a cache line.
+  const std::size_t beside = round_up(plan.sparse_scratch, kAlignment / sizeof(T));
+  plan.sparse_scratch = round_up(plan.scratch, kAlignment / sizeof(T));
+  plan.scratch = plan.sparse_scratch + beside;
   return plan;
 }
 
-template Plan make_plan(const Network<float>&, const KernelTable&, int, int, Purpose);
-template Plan make_plan(const Network<double>&, const KernelTable&, int, int, Purpose);
+template Plan make_plan(const Network<float>&, const KernelTable&, int, int, Purpose, int);
+template Plan make_plan(const Network<double>&, const KernelTable&, int, int, Purpose, int);
 
 }  // namespace bpnative

@@ -36,6 +36,7 @@ struct Plan {
   Purpose purpose;
   int batch, stride, slices;  // samples at most; S; slices of the batch
   int threads;
+  int sparse = -1;  // the layer that takes the non-zero elements of the input alone, or -1: no slot 0, no panels of it
   bool training() const { return purpose == Purpose::train || purpose == Purpose::keep; }
 
   static constexpr std::size_t kNone = ~std::size_t{0};
@@ -53,7 +54,8 @@ struct Plan {
   std::vector<std::size_t> kept;      // of each layer: [slices][kept x S]; outside of training in a workspace; or kNone
   std::vector<std::size_t> reduced;   // of each layer that needs the whole batch, or kNone
   std::size_t batch_memory;
-  std::size_t scratch;  // elements of one worker's block of finished rows
+  std::size_t scratch;         // elements of one worker's block of finished rows,
+  std::size_t sparse_scratch;  // from where on in it the gradient of the layer `sparse` has its own
 
   std::vector<bool> backward;                // of each layer: whether a slot that it reads needs a gradient
   std::vector<std::array<Write, 2>> writes;  // of each layer, to the slots that it reads
@@ -66,7 +68,8 @@ struct Plan {
 };
 
 template <class T>
-Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, int threads, Purpose purpose);
+Plan make_plan(const Network<T>& network, const KernelTable& table, int batch, int threads, Purpose purpose,
+               int sparse = -1);
 
 }  // namespace bpnative
 
