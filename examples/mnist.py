@@ -36,12 +36,12 @@ bp.set_num_threads(options.threads)
 (X, y), (X_test, y_test) = bp.datasets.load_mnist(options.folder)
 print(f"{len(X):,} + {len(X_test):,} images read, {seconds_since_start():.2f} s")
 
-BATCH_SIZE = 64
+BATCH_SIZE = 128
 steps = options.epochs * -(-len(X) // BATCH_SIZE)
 trainer = bp.Trainer(
     bp.mlp([784, 256, 128, 10], activation="relu", seed=options.seed),
     loss=bp.CrossEntropy(label_smoothing=0.1),
-    optimizer=bp.Adam(learning_rate=bp.schedules.OneCycle(4e-3, steps)),
+    optimizer=bp.Adam(learning_rate=bp.schedules.OneCycle(6e-3, steps)),
     metrics=["accuracy"],
     seed=options.seed,
 )

@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 _Floats: TypeAlias = npt.NDArray[np.floating[Any]]  # float32 or float64, the same in all arrays of one call
 _Labels: TypeAlias = npt.NDArray[np.int32]
-# Rows of X: an array, or of sparse ones starts (n + 1), columns and values, as compressed rows have them.
-_Rows: TypeAlias = _Floats | tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], _Floats]
+# Rows of X: an array; bytes with scale and offset; or of sparse ones starts (n + 1), columns and values, as compressed
+# rows have them.
+_Bytes: TypeAlias = tuple[npt.NDArray[np.uint8], float, float]
+_Rows: TypeAlias = _Floats | _Bytes | tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], _Floats]
 
 __version__: str
 

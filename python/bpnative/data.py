@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from . import frames, labels
 from .dlpack import unpacked
 from .inputs import check_codes
 from .losses import Loss
-from .samples import Samples
+from .samples import Form, Samples
 from .specification import check_count
 
 Array = npt.NDArray[Any]
@@ -179,7 +179,7 @@ class Checker:
         dtype: The network's dtype.
         loss: What says which targets are right.
         codes: Columns of X that hold codes, and how many codes each has.
-        sparse: Whether the network takes sparse rows as they are.
+        forms: What native code takes as it is beside arrays, see `samples`.
 
     Example:
         >>> from bpnative.losses import MSE
@@ -195,9 +195,9 @@ class Checker:
         dtype: np.dtype[Any],
         loss: Loss,
         codes: Mapping[int, int] | None = None,
-        sparse: bool = False,
+        forms: Collection[Form] = (),
     ) -> None:
-        self.sparse = sparse
+        self.forms = forms
         self.n_inputs, self.n_outputs, self.dtype, self.loss, self.codes = n_inputs, n_outputs, dtype, loss, codes
         self.n_targets = loss.target_columns(n_outputs)
 

@@ -17,6 +17,7 @@ from .layer_base import LayerSpecification
 from .layer_views import Layer, Views, assign
 from .layers import as_layers
 from .network_state import NetworkFiles, check_dtype
+from .samples import Form
 from .scaled import Scaled, is_stored, stored_blocks
 from .seeds import Seed, check_seed, weight_generators
 from .sparse import SparseRows, as_sparse_rows, is_sparse
@@ -114,6 +115,11 @@ class Network(NetworkFiles):
         # Rows of one native call over many, bounded in memory and time but never by measured time: about 2 billion
         # multiplications, some tens of milliseconds, lie between two looks at signals.
         self._block_rows = min(max(256, 2**31 // max(1, self._parameters.size)), max(256, 2**20 // self.output_size))
+
+    @property
+    def native_forms(self) -> tuple[Form, ...]:
+        """The forms of data that native code takes as they are, beside arrays, see `samples`."""
+        return ("bytes", "sparse") if self._native.takes_sparse else ("bytes",)
 
     @property
     def codes(self) -> dict[int, int]:

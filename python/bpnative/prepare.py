@@ -68,7 +68,7 @@ def training_data(
         weight = _class_weighted(class_weight, target, weight, rows, checker)
     if rows is None and augmentation is None and isinstance(x, np.ndarray):
         return Samples(x, target, weight), validation
-    return Source(x, target, weight, rows, checker.dtype, augmentation, checker.codes, checker.sparse), validation
+    return Source(x, target, weight, rows, checker.dtype, augmentation, checker.codes, checker.forms), validation
 
 
 NAMES = ("X", "y", "sample_weight")
@@ -88,7 +88,7 @@ def evaluation_data(
     if isinstance(x, np.ndarray):
         return Samples(x, target, weight)
     checker = trainer._data
-    return Source(x, target, weight, None, checker.dtype, codes=checker.codes, sparse=checker.sparse)
+    return Source(x, target, weight, None, checker.dtype, codes=checker.codes, forms=checker.forms)
 
 
 def validation_samples(trainer: Trainer, validation_data: Any) -> Samples | Source | None:
@@ -149,7 +149,7 @@ def _part(
 ) -> Samples | Source:
     if isinstance(x, np.ndarray):
         return Samples(x[rows], y[rows], None if weight is None else weight[rows])
-    return Source(x, y, weight, rows, checker.dtype, codes=checker.codes, sparse=checker.sparse)
+    return Source(x, y, weight, rows, checker.dtype, codes=checker.codes, forms=checker.forms)
 
 
 def _class_weighted(class_weight: Any, y: Array, weight: Array | None, rows: Any, checker: Checker) -> Array | None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Order = npt.NDArray[np.int64]
-# Rows of x as a native call takes them: (n, inputs), or where each row starts, and columns and values of its entries.
-NativeRows: TypeAlias = "Array | tuple[Order, Array, Array]"
+# Rows of x as a native call takes them: (n, inputs); bytes with scale and offset; or where each row starts, and columns
+# and values of its entries. The last two are forms that not every network or loss can do with.
+NativeRows: TypeAlias = "Array | tuple[Array, float, float] | tuple[Order, Array, Array]"
+Form: TypeAlias = 'Literal["bytes", "sparse"]'
 
 
 class SampleSource(Protocol):

@@ -92,6 +92,13 @@ class Scaled:
                 numbers[part] = converted
         return numbers
 
+    def native(self) -> tuple[Array, float, float] | None:
+        """What native code converts while it gathers: bytes in memory with one scale and one offset; else None."""
+        plain = self.array.dtype == np.uint8 and self.array.flags.c_contiguous and not self.on_disk
+        if not plain or self.scale.ndim or self.offset.ndim:
+            return None
+        return self.array, self.scale.item(), self.offset.item()
+
     def __getitem__(self, index: Any) -> Array:
         numbers = np.arange(len(self))[index]
         return self.rows(np.ravel(numbers)).reshape(*np.shape(numbers), self.shape[1])

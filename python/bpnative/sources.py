@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .data import as_rows
 from .inputs import check_codes
-from .samples import Array, NativeRows, Order, Samples
+from .samples import Array, Form, NativeRows, Order, Samples
 from .scaled import Scaled
 from .sparse import BLOCK_VALUES, SparseRows
 
@@ -37,7 +37,7 @@ class Source:
         dtype: The network's.
         augment: What each batch goes through, or None.
         codes: Columns of x that hold codes, and how many codes each has.
-        sparse: Whether the network takes sparse rows as they are; else they are made dense.
+        forms: What native code takes as it is beside arrays, see `samples`; else Python makes arrays of it.
 
     Example:
         >>> source = Source(Scaled([[1], [2], [3]]), np.ones((3, 1)), None, np.array([2, 0]), np.dtype("float32"))
@@ -54,17 +54,19 @@ class Source:
         dtype: np.dtype[Any],
         augment: Augmentation | None = None,
         codes: Mapping[int, int] | None = None,
-        sparse: bool = False,
+        forms: Collection[Form] = (),
     ) -> None:
         self.codes = codes
         self.x, self.y, self.weight, self.dtype, self.augment = x, y, weight, dtype, augment
         self.rows = np.arange(len(x), dtype=np.int64) if rows is None else rows
         on_disk = isinstance(x, Scaled) and x.on_disk
         self._row_bytes = x.array[:1].nbytes if isinstance(x, Scaled) and on_disk else 0
-        self._sparse = x if sparse and augment is None and isinstance(x, SparseRows) else None
+        forms = forms if augment is None else ()
+        self._sparse = x if "sparse" in forms and isinstance(x, SparseRows) else None
+        self._bytes = x.native() if "bytes" in forms and isinstance(x, Scaled) else None
         longest = x.shape[1] if self._sparse is None else self._sparse.longest_row
         self.block_rows = max(1, BLOCK_VALUES // max(1, longest))
-        ready = self._sparse is not None or (augment is None and isinstance(x, np.ndarray))
+        ready = self._sparse is not None or self._bytes is not None or (augment is None and isinstance(x, np.ndarray))
         self.run_rows = sys.maxsize if ready else self.block_rows
 
     @property
@@ -82,6 +84,8 @@ class Source:
         """The rows of x gathered, converted and augmented batch by batch; what is ready as it is."""
         if self._sparse is not None:
             return self._sparse.entries(), self.y, self.weight, part
+        if self._bytes is not None:
+            return self._bytes, self.y, self.weight, part
         if self.augment is None and isinstance(self.x, np.ndarray):
             return self.x, self.y, self.weight, part
         gathered = self.gather(part)
@@ -98,12 +102,17 @@ class Source:
         return Samples(self.gather(part), self.y[part], None if self.weight is None else self.weight[part])
 
     def native_block(self, start: int, stop: int) -> tuple[NativeRows, Array, Array | None]:
-        """The same as native code takes them: sparse rows as they are, where the network can."""
-        if self._sparse is None:
-            return self.block(start, stop)
+        """The same as native code takes them: sparse rows and bytes as they are, where it can."""
         part = self.rows[start:stop]
-        weight = None if self.weight is None else self.weight[part]
-        return self._sparse.part(part).entries(), self.y[part], weight
+        x: NativeRows
+        if self._sparse is not None:
+            x = self._sparse.part(part).entries()
+        elif self._bytes is not None:
+            stored, scale, offset = self._bytes
+            x = stored[part], scale, offset
+        else:
+            x = self.gather(part)
+        return x, self.y[part], None if self.weight is None else self.weight[part]
 
     def gather(self, part: Order) -> Array:
         """Rows of x as native code takes them.

@@ -119,12 +119,11 @@ class Trainer(TrainerFiles, Insight):
         self.metrics = bind_all(metrics, self.loss.name, last)
         seed = check_seed(seed)
         self._generator = np.random.default_rng(network._training_seed if seed is None else seed)
-        sparse = network._native.takes_sparse and not isinstance(self.loss, FunctionLoss)
+        own = self.loss if isinstance(self.loss, FunctionLoss) else None
         shape = network.input_size, network.output_size, network.dtype
-        self._data = data.Checker(*shape, self.loss, network.codes, sparse)
+        self._data = data.Checker(*shape, self.loss, network.codes, () if own else network.native_forms)
         averaging = None if self._average is None else self._average.settings()
         of_groups = self._groups.settings, [self._groups.of_layer[layer] for layer in network.owners]
-        own = self.loss if isinstance(self.loss, FunctionLoss) else None
         of_loss = None if own else self.loss.name, self.loss.settings()
         native = _bpnative.Trainer(network._native, *of_loss, stepping.native_name, *of_groups, averaging)
         self._native: _bpnative.Trainer | FunctionTrainer = FunctionTrainer(network, own, native) if own else native

@@ -27,7 +27,7 @@ def samples_of(X: Array | SparseRows, y: Array, weight: Array | None, network: N
     dtype = network.dtype
     if isinstance(X, SparseRows):  # of its own dtype, where the network is one of another fit
         rows = X if X.dtype == dtype else SparseRows(X, dtype, "X")
-        return Source(rows, y, weight, None, dtype, sparse=network._native.takes_sparse)
+        return Source(rows, y, weight, None, dtype, forms=network.native_forms)
     return Samples(as_contiguous(X, dtype), y, weight)
 
 

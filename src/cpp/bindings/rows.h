@@ -1,5 +1,6 @@
-// The rows of X as Python hands them over: an array [n x inputs], or (starts, columns, values) of the elements that are
-// not zero, as the private module's callers must be checked. Used by bind_network.cpp and bind_trainer.cpp.
+// The rows of X as Python hands them over: an array [n x inputs]; (bytes, scale, offset); or (starts, columns, values)
+// of the elements that are not zero. Callers of the private module are checked like everybody. Used by bind_network.cpp
+// and bind_trainer.cpp.
 #ifndef BPNATIVE_BINDINGS_ROWS_H_
 #define BPNATIVE_BINDINGS_ROWS_H_
 
@@ -22,6 +23,15 @@ Samples<T> rows_of(const py::object& x, int inputs) {
     return samples;
   }
   const auto parts = py::cast<py::tuple>(x);
+  if (parts.size() == 3 && py::isinstance<py::float_>(parts[1]) && py::isinstance<py::float_>(parts[2])) {
+    if (!py::isinstance<py::array>(parts[0])) fail_type("bytes must come as an array");
+    const auto bytes = py::cast<py::array>(parts[0]);
+    samples.bytes = input<std::uint8_t>(bytes, "x", {kAny, inputs});
+    samples.count = bytes.shape(0);
+    samples.scale = static_cast<T>(py::cast<double>(parts[1]));
+    samples.offset = static_cast<T>(py::cast<double>(parts[2]));
+    return samples;
+  }
   bool arrays = parts.size() == 3;
   for (const auto& part : parts) arrays = arrays && py::isinstance<py::array>(part);
   if (!arrays) fail_type("sparse rows are three arrays: starts, columns and values");
@@ -50,7 +60,7 @@ void check_labels(const Samples<T>& samples, int classes) {
 // Of the rows that are used: their elements lie within the arrays, and their columns rise within the network's inputs.
 template <class T>
 void check_elements(const Samples<T>& samples, const py::object& x, int inputs) {
-  if (samples.x) return;
+  if (!samples.elements_alone()) return;
   const std::int64_t elements = size_of(py::cast<py::array>(py::cast<py::tuple>(x)[1]), 0);
   for (std::int64_t i = 0; i < samples.count; ++i) {
     const std::int64_t row = samples.row(i), from = samples.starts[row], to = samples.starts[row + 1];

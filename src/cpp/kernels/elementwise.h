@@ -1,6 +1,7 @@
 // What turns rows of samples into columns of features and back, and the sums over samples. Called by train/ and
 // nn/dense.
-//   gather: rows X[order] -> columns [features x S] and panels [samples x panel];  to_panels: columns -> panels
+//   gather: rows X[order] -> columns [features x S] and panels [samples x panel], gather_bytes from bytes
+//   to_panels: columns -> panels
 //   scatter: columns -> rows;  row_sums: db_o = sum_b dz_ob in blocks of 16 samples, folded in a fixed order
 #ifndef BPNATIVE_KERNELS_ELEMENTWISE_H_
 #define BPNATIVE_KERNELS_ELEMENTWISE_H_
@@ -108,6 +109,35 @@ void gather(T* columns, T* panels, const T* x, const int64_t* order, int feature
         for (int i = 0; i < n; ++i) panel[r * kPanel<T> + i] = row[i];
       }
     }
+  }
+}
+
+template <class T>
+void from_bytes(T* out, const uint8_t* in, int size, T scale, T offset) {
+  for (int i = 0; i < size; ++i) out[i] = static_cast<T>(in[i]) * scale + offset;
+}
+
+// Converted piece by piece beside both copies, in the first-level cache.
+template <class T>
+void gather_bytes(T* columns, T* panels, const uint8_t* x, const int64_t* order, int features, int count, int width,
+                  ptrdiff_t stride, ptrdiff_t panel_size, T scale, T offset) {
+  constexpr int kRows = 2 * kSampleBlock;
+  T piece[kRows * kPanel<T>];
+  for (int f = 0; f < features; f += kPanel<T>) {
+    const int n = features - f < kPanel<T> ? features - f : kPanel<T>;
+    T* panel = panels ? panels + f / kPanel<T> * panel_size : nullptr;
+    for (int first = 0; first < count; first += kRows) {
+      const int rows = count - first < kRows ? count - first : kRows;
+      for (int r = 0; r < rows; ++r) {
+        const int64_t row = order ? order[first + r] : first + r;
+        from_bytes<T>(piece + r * kPanel<T>, x + row * features + f, n, scale, offset);
+      }
+      transpose_block<T>(columns + f * stride + first, stride, [&](int r) { return piece + r * kPanel<T>; }, rows, n);
+      for (int r = 0; panel && r < rows; ++r)
+        for (int i = 0; i < n; ++i) panel[(first + r) * kPanel<T> + i] = piece[r * kPanel<T> + i];
+    }
+    for (int i = f; i < f + n; ++i)
+      for (int b = count; b < width; ++b) columns[i * stride + b] = T(0);
   }
 }
 

@@ -181,6 +181,10 @@ struct Kernels {
   // rows of x (picked by order where given) -> columns[features x stride], and -> panels where given.
   void (*gather)(T* columns, T* panels, const T* x, const int64_t* order, int features, int count, int width,
                  ptrdiff_t stride, ptrdiff_t panel_size);
+  // The same of bytes, each times scale plus offset; and one row of them.
+  void (*gather_bytes)(T* columns, T* panels, const uint8_t* x, const int64_t* order, int features, int count,
+                       int width, ptrdiff_t stride, ptrdiff_t panel_size, T scale, T offset);
+  void (*from_bytes)(T* out, const uint8_t* in, int size, T scale, T offset);
   // columns[features x stride] -> panels[ceil(features / panel)][samples x panel], panel_size apart.
   void (*to_panels)(T* panels, const T* columns, int features, int count, ptrdiff_t stride, ptrdiff_t panel_size);
   // columns[features x stride] -> rows[count x features].

@@ -37,6 +37,8 @@ constexpr Kernels<T> kernels() {
 #undef BPN_ROW
   k.random_words = random_words;
   k.gather = gather<T>;
+  k.gather_bytes = gather_bytes<T>;
+  k.from_bytes = from_bytes<T>;
   k.to_panels = to_panels<T>;
   k.scatter = scatter<T>;
   for (int i = 0; i < static_cast<int>(Activation::count); ++i) k.activations[i] = ActivationTable<T>::rows[i];

@@ -16,8 +16,12 @@ namespace bpnative {
 // Rows of data in memory, C order. Row i of a batch is order[i] where an order is given.
 template <class T>
 struct Samples {
-  const T* x = nullptr;                  // [n x inputs], or null where the elements that are not zero alone are given:
-  const std::int64_t* starts = nullptr;  // [n + 1]: those of row i are [starts[i], starts[i + 1]) of
+  // One of these: x [n x inputs]; bytes [n x inputs], each taken as byte * scale + offset; or the elements that are not
+  // zero, those of row i at [starts[i], starts[i + 1]) of columns and values.
+  const T* x = nullptr;
+  const std::uint8_t* bytes = nullptr;
+  T scale = 1, offset = 0;
+  const std::int64_t* starts = nullptr;
   const std::int32_t* columns = nullptr;
   const T* values = nullptr;
   const T* target = nullptr;             // [n x targets], or
@@ -26,6 +30,7 @@ struct Samples {
   const std::int64_t* order = nullptr;
   std::int64_t count = 0;  // rows, or length of the order
 
+  bool elements_alone() const { return starts != nullptr; }
   std::int64_t row(std::int64_t i) const { return order ? order[i] : i; }
 };
 

@@ -13,6 +13,14 @@ namespace {
 constexpr std::int64_t kMostElements = std::int64_t{1} << 24;
 constexpr int kLeastBatch = 32, kLeastInputs = 64, kLeastOutputs = 16;
 
+// Row i as numbers, converted to `space` where it is of bytes.
+template <class T>
+const T* row_of(const Kernels<T>& kernels, const Samples<T>& samples, std::int64_t i, int inputs, T* space) {
+  if (!samples.bytes) return samples.x + i * inputs;
+  kernels.from_bytes(space, samples.bytes + i * inputs, inputs, samples.scale, samples.offset);
+  return space;
+}
+
 }  // namespace
 
 template <class T>
@@ -30,15 +38,17 @@ int SparseInputs<T>::layer_of(const Network<T>& network) {
 template <class T>
 bool SparseInputs<T>::pays(const Kernels<T>& kernels, const Samples<T>& samples, int batch, int inputs, int outputs,
                            bool used) {
-  if (!samples.x) return true;
+  if (samples.elements_alone()) return true;
   constexpr int kRows = 16;
   const std::int64_t rows = std::min<std::int64_t>(samples.count, kRows);
   if (batch < kLeastBatch || inputs < kLeastInputs || outputs < kLeastOutputs ||
       std::int64_t{batch} * inputs > kMostElements)
     return false;
   std::int64_t found = 0;
+  Buffer<T> converted(samples.bytes ? inputs : 0);
   for (std::int64_t i = 0; i < rows; ++i)
-    found += kernels.count_nonzeros(samples.x + samples.row(i * samples.count / rows) * inputs, inputs);
+    found += kernels.count_nonzeros(
+        row_of(kernels, samples, samples.row(i * samples.count / rows), inputs, converted.data()), inputs);
   const double density = static_cast<double>(found) / (static_cast<double>(rows) * inputs);
   const double gain = outputs / (density * (150 + 2.2 * outputs) + 1e-9);
   return gain > (used ? 0.9 : 1.1);
@@ -47,7 +57,7 @@ bool SparseInputs<T>::pays(const Kernels<T>& kernels, const Samples<T>& samples,
 template <class T>
 void SparseInputs<T>::reserve(const Samples<T>& samples, int batch, int slices, int inputs, int outputs) {
   std::int64_t row = inputs;
-  if (!samples.x) {
+  if (samples.elements_alone()) {
     row = 1;
     for (std::int64_t i = 0; i < samples.count; ++i)
       row = std::max(row, samples.starts[samples.row(i) + 1] - samples.starts[samples.row(i)]);
@@ -58,7 +68,7 @@ void SparseInputs<T>::reserve(const Samples<T>& samples, int batch, int slices, 
                " elements are too large: use a smaller batch_size");
   const std::size_t size = checked_multiply(slices, divide_up(inputs, kBlock), "the memory of a batch");
   if (inputs == inputs_ && outputs == outputs_ && row <= row_ && length_.size() >= static_cast<std::size_t>(batch) &&
-      occurs_.size() >= size)
+      occurs_.size() >= size && (!samples.bytes || converted_.size() > 0))
     return;
   release();
   inputs_ = inputs, outputs_ = outputs, packed_row_ = round_up(outputs, kSampleBlock);
@@ -70,6 +80,7 @@ void SparseInputs<T>::reserve(const Samples<T>& samples, int batch, int slices, 
   by_row_ = Buffer<T>(elements);
   by_feature_ = Buffer<T>(elements);
   packed_ = Buffer<T>(checked_multiply(inputs, packed_row_, "the memory of a batch"));
+  if (samples.bytes) converted_ = Buffer<T>(checked_multiply(slices, inputs, "the memory of a batch"));
   occurs_ = Buffer<std::uint32_t>(size);
 }
 
@@ -83,12 +94,13 @@ void SparseInputs<T>::collect(const Kernels<T>& kernels, const Samples<T>& sampl
     std::int32_t* const feature = feature_.data() + static_cast<std::ptrdiff_t>(b) * row_;
     T* const value = by_row_.data() + static_cast<std::ptrdiff_t>(b) * row_;
     const std::int64_t row = samples.row(begin + b);
-    if (samples.x) {
-      if (b + 1 < first + count) {  // rows in any order are not foreseen by the hardware
+    if (!samples.elements_alone()) {
+      if (samples.x && b + 1 < first + count) {  // rows in any order are not foreseen by the hardware
         const T* next = samples.x + samples.row(begin + b + 1) * inputs_;
         for (int i = 0; i < inputs_; i += kLine) __builtin_prefetch(next + i);
       }
-      length_[b] = kernels.nonzeros(feature, value, occurs, samples.x + row * inputs_, inputs_);
+      T* const space = samples.bytes ? converted_.data() + static_cast<std::ptrdiff_t>(slice) * inputs_ : nullptr;
+      length_[b] = kernels.nonzeros(feature, value, occurs, row_of(kernels, samples, row, inputs_, space), inputs_);
     } else {
       const std::int64_t from = samples.starts[row];
       length_[b] = static_cast<std::int32_t>(samples.starts[row + 1] - from);

@@ -49,8 +49,8 @@ class SparseInputs {
   int inputs_ = 0, outputs_ = 0, packed_row_ = 0;
   int row_ = 0;  // the elements of sample b lie from b * row_ on; those of feature i from start_[i] on
   Buffer<std::int32_t> length_, feature_, sample_, start_;
-  Buffer<T> by_row_, by_feature_, packed_;
-  Buffer<std::uint32_t> occurs_;  // in each slice: a bit a feature
+  Buffer<T> by_row_, by_feature_, packed_, converted_;  // converted_: a row in each slice, where samples are bytes
+  Buffer<std::uint32_t> occurs_;                        // in each slice: a bit a feature
 };
 
 }  // namespace bpnative

@@ -107,7 +107,7 @@ void Engine<T>::predict(T* outputs, const Samples<T>& rows) {
   if (rows_taken) return predict_few(outputs, rows.x, static_cast<int>(rows.count));
   // Blocks bound the number of slices; the memory is two buffers a worker, whatever the count, and the elements of a
   // block where these alone are given.
-  const std::int64_t block = rows.x ? std::int64_t{1} << 20 : 1024;
+  const std::int64_t block = rows.elements_alone() ? 1024 : std::int64_t{1} << 20;
   for (std::int64_t begin = 0; begin < rows.count; begin += block) {
     const int count = static_cast<int>(std::min(block, rows.count - begin));
     // Planned for the next power of two, so that predictions of changing sizes share a few plans.
@@ -115,6 +115,7 @@ void Engine<T>::predict(T* outputs, const Samples<T>& rows) {
     while (planned < count) planned *= 2;
     Samples<T> samples = rows;
     if (rows.x) samples.x += begin * network_.inputs();
+    if (rows.bytes) samples.bytes += begin * network_.inputs();
     if (rows.starts) samples.starts += begin;
     samples.count = count;
     plan_for(samples, planned, planned, Purpose::predict);

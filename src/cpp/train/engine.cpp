@@ -71,10 +71,14 @@ void Engine<T>::forward_slice(const Pass& pass, T* space, int slice, int from, i
   if (from == kStart && plan_.sparse < 0) {
     const Samples<T>& samples = *pass.samples;
     const std::int64_t start = pass.begin + call.first;
-    kernels_.gather(space + plan_.value[0], panels(0),
-                    samples.order ? samples.x : samples.x + start * network_.inputs(),
-                    samples.order ? samples.order + start : nullptr, network_.inputs(), count, call.width, plan_.stride,
-                    panel_size);
+    const std::int64_t* order = samples.order ? samples.order + start : nullptr;
+    const std::int64_t first = samples.order ? 0 : start * network_.inputs();
+    if (samples.bytes)
+      kernels_.gather_bytes(space + plan_.value[0], panels(0), samples.bytes + first, order, network_.inputs(), count,
+                            call.width, plan_.stride, panel_size, samples.scale, samples.offset);
+    else
+      kernels_.gather(space + plan_.value[0], panels(0), samples.x + first, order, network_.inputs(), count, call.width,
+                      plan_.stride, panel_size);
   }
   for (int i = std::max(from, 0); i < to; ++i) {
     const Layer<T>& layer = network_.layer(i);

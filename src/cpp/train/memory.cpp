@@ -32,8 +32,9 @@ void Engine<T>::plan(int batch, std::int64_t at_most, Purpose purpose, int spars
 template <class T>
 void Engine<T>::plan_for(const Samples<T>& samples, int batch, std::int64_t at_most, Purpose purpose) {
   const int layer = SparseInputs<T>::layer_of(network_);
-  if (layer < 0 && !samples.x) fail_value("this network needs all elements of its input: its first layer is not Dense");
-  const bool considered = layer >= 0 && (purpose == Purpose::train || !samples.x);
+  if (layer < 0 && samples.elements_alone())
+    fail_value("this network needs all elements of its input: its first layer is not Dense");
+  const bool considered = layer >= 0 && (purpose == Purpose::train || samples.elements_alone());
   const bool pays = considered && SparseInputs<T>::pays(kernels_, samples, batch, network_.inputs(),
                                                         network_.layer(layer).outputs(), plan_.sparse >= 0);
   plan(batch, at_most, purpose, pays ? layer : -1);
