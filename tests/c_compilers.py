@@ -49,6 +49,6 @@ def self_test(path, name="net", compiler="gcc", levels=("-O1",), alone=False):
             compile_strictly(path, path.with_suffix(".o"), {"checked": "gcc"}.get(compiler, compiler), [level, "-c"])
         level = "-O0" if compiler == "checked" else level
         compile_strictly(path, out, compiler, [level, f"-D{name.upper()}_SELF_TEST"])
-    result = subprocess.run([*COMPILERS[compiler][1], str(out)], timeout=60, capture_output=True, text=True)
+    result = subprocess.run([*COMPILERS[compiler][1], str(out)], timeout=240, capture_output=True, text=True)
     assert compiler != "checked" or not result.stderr, result.stderr
     return result.returncode
