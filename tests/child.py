@@ -12,6 +12,9 @@ LINUX = sys.platform == "linux"
 needs_linux = pytest.mark.skipif(not LINUX, reason="reads /proc or sets the affinity of a process")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
+# A fork of the process of the tests, where other tests have loaded packages that warn of one, as JAX does.
+beside_any_package = pytest.mark.filterwarnings("ignore:.*os.fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning")
+
 PRELUDE = """
 import os, sys, time, warnings
 import numpy as np
@@ -38,6 +41,13 @@ def environment(**changes: str) -> dict[str, str]:
     return {**{k: v for k, v in os.environ.items() if k not in ours}, "OPENBLAS_NUM_THREADS": "1", **changes}
 
 
+def processor_seconds(process: int) -> float:
+    """What a process has used of all cores until now, as its own time.process_time() would tell it."""
+    with open(f"/proc/{process}/stat") as file:
+        user, system = file.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def start(code: str, *options: str, before: str = "", **changes: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *options, "-c", before + PRELUDE + code],
@@ -49,10 +59,10 @@ def start(code: str, *options: str, before: str = "", **changes: str) -> subproc
 
 
 def run(code: str, *options: str, before: str = "", **changes: str) -> str:
-    """What the code prints; it must end by itself, well, within a minute. `before` runs before bpnative is imported."""
+    """What the code prints; it must end by itself, well, in minutes. `before` runs before bpnative is imported."""
     process = start(code, *options, before=before, **changes)
     try:
-        printed, errors = process.communicate(timeout=60)
+        printed, errors = process.communicate(timeout=240)
     finally:
         process.kill()
     assert process.returncode == 0, f"exit code {process.returncode}:\n{errors}"

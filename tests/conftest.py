@@ -19,6 +19,10 @@ hypothesis.settings.load_profile("repeatable")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# The matrices of the oracle are small, and the tests' processes take all cores: more threads of NumPy's BLAS would wait
+# for one another, which doubles the time of some tests. Set before NumPy is imported; children inherit it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Set by tools/sanitize: address, where the module under test is instrumented.
 SANITIZED = os.environ.get("BPNATIVE_SANITIZED", "")
 

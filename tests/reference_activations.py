@@ -88,15 +88,16 @@ def normal_distribution(z: Array) -> Array:
     for n in range(1, 30):
         power = -power * near * near / (2 * n)
         total = total + power / (2 * n + 1)
-    far = np.where(np.abs(z.real) < 1, 1.0, magnitude(z))  # Laplace: Φ(-z) = φ(z) / (z + 1/(z + 2/(z + 3/(z + ...))))
+    result = np.array(0.5 + total / np.sqrt(2 * np.pi))
+    outside = ~(np.abs(z.real) < 1)
+    far = magnitude(z[outside])  # Laplace: Φ(-z) = φ(z) / (z + 1/(z + 2/(z + 3/(z + ...))))
     with np.errstate(over="ignore", invalid="ignore"):
         fraction = far
         for n in range(500, 0, -1):
             fraction = far + n / fraction
         tail = normal_density(far) / fraction
-    outside = np.where(z.real < 0, tail, 1.0 - tail)
-    inside = 0.5 + total / np.sqrt(2 * np.pi)
-    return np.where(np.isnan(z.real), z, np.where(np.abs(z.real) < 1, inside, outside))
+    result[outside] = np.where(z.real[outside] < 0, tail, 1.0 - tail)
+    return np.where(np.isnan(z.real), z, result)
 
 
 def normal_density(z: Array) -> Array:

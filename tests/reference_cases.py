@@ -174,7 +174,7 @@ def run_child(code: str, **environment: str | int) -> str:
         env={**inherited, **{name: str(value) for name, value in environment.items()}},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert child.returncode == 0, f"the child process ended with {child.returncode}:\n{child.stderr}"

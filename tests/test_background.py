@@ -13,7 +13,7 @@ import pytest
 import bpnative as bp
 from bpnative.io import atomic, safetensors
 from bpnative.io.background import BackgroundWriter
-from child import needs_fork, run
+from child import beside_any_package, needs_fork, run
 
 ONE, TWO = {"a": np.ones(3)}, {"a": np.full(3, 2.0)}
 
@@ -105,6 +105,7 @@ BackgroundWriter({str(tmp_path / "file")!r}).write({{"a": np.ones(3)}}, {{}})
 
 
 @needs_fork
+@beside_any_package
 def test_a_fork_beside_the_thread_goes_on_by_itself(tmp_path, slow):
     writer = BackgroundWriter(tmp_path / "file")
     writer.write(ONE, {})
@@ -136,6 +137,7 @@ def ended_well(process):
 
 
 @needs_fork
+@beside_any_package
 def test_a_fork_within_a_write_holds_no_lock(tmp_path):
     """Its copy of the file's descriptor would keep all others waiting for as long as it lives."""
     begun, go_on = threading.Event(), threading.Event()

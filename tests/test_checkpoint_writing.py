@@ -132,7 +132,7 @@ print(json.dumps([returned, history.epochs, history.interrupted, len(history["lo
         time.sleep(0.3)
         pressed = time.monotonic()
         process.send_signal(signal.SIGINT)
-        printed, errors = process.communicate(timeout=60)
+        printed, errors = process.communicate(timeout=240)
     finally:
         process.kill()
     assert process.returncode == 0, errors
@@ -227,7 +227,7 @@ except OSError as error:
     assert open(sys.argv[1], "rb").read() == before
     print("refused")
 """
-    result = subprocess.run([sys.executable, "-c", code, tmp_path / "run"], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code, tmp_path / "run"], capture_output=True, text=True, timeout=240)
     assert result.stdout == "refused\n", result.stderr
 
 

@@ -188,7 +188,7 @@ def test_ctrl_c_ends_cleanly(arguments, sign):
                 break
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to children as well
         try:
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=240)
         finally:
             if process.returncode is None:  # or leaving the block would wait for it forever
                 os.killpg(process.pid, signal.SIGKILL)
@@ -203,7 +203,7 @@ def test_ctrl_c_ends_cleanly(arguments, sign):
 @pytest.mark.skipif(os.name != "posix", reason="a pipe of a POSIX shell")
 def test_a_reader_that_leaves_early_is_no_error():
     command = f"'{sys.executable}' -m bpnative demo | head -n 1"
-    result = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=100)
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=240)
     assert result.stdout.startswith(f"bpnative {bp.__version__}")
     assert result.stderr == ""
 
@@ -250,7 +250,7 @@ def test_demo_on_a_terminal(no_color):
         while block := os.read(parent, 4096):
             output += block
     os.close(parent)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=240) == 0
     assert b"Confusion" in output
     assert (b"\x1b[" in output) is (not no_color)
 

@@ -318,7 +318,7 @@ def test_a_whole_process_ends_as_shells_expect():
         (["train", "t.csv"], 2),
         (["train", "t.csv", "--target", "y", "--epochs", "0"], 2),
     ):
-        result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120)
+        result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=240)
         assert result.returncode == code, result.stderr
         assert "Traceback" not in result.stderr
 

@@ -194,7 +194,7 @@ except KeyboardInterrupt:
         assert process.stdout.readline() == "started\n"
         time.sleep(3.0)
         process.send_signal(signal.SIGINT)
-        printed, errors = process.communicate(timeout=60)
+        printed, errors = process.communicate(timeout=240)
     finally:
         process.kill()
     assert process.returncode == 0, errors

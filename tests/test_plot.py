@@ -255,7 +255,7 @@ bp.plot.history({"loss": [1.0, 2.0]}).savefig("loss.png")
 """
     environment = {"PATH": "", "PYTHONPATH": ":".join(filter(None, sys.path)), "MPLCONFIGDIR": str(tmp_path)}
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")

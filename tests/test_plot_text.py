@@ -95,5 +95,5 @@ for draw in (lambda: bp.plot.curve({"loss": [1.0]}), lambda: bp.plot.history({"l
     except ImportError as error:
         print(error)
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=240)
     assert result.stdout.splitlines() == ["bpnative.plot needs matplotlib: pip install 'bpnative[plot]'"] * 2

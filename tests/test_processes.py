@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from child import needs_fork, needs_linux, run, start
+from child import needs_fork, needs_linux, processor_seconds, run, start
 
 
 # ---- the life of the workers ---------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ print("end of main", flush=True)
 def test_exit_by_an_exception_and_by_sys_exit():
     for ending, code in (("raise SystemExit(7)", 7), ("1 / 0", 1)):
         process = start(f"bp.set_num_threads(2)\ntrain()\n{ending}\n")
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
         assert process.returncode == code
 
 
@@ -153,7 +153,7 @@ print("started", flush=True)
 try:
     train(1_000_000)
 except KeyboardInterrupt:
-    stopped = time.monotonic()
+    stopped = time.process_time()
     assert (train() == expected).all()
     print(stopped)
 """
@@ -162,9 +162,9 @@ except KeyboardInterrupt:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
         time.sleep(0.3)
-        sent = time.monotonic()  # one clock for all processes
+        sent = processor_seconds(process.pid)  # its own clock: others may have taken the cores
         process.send_signal(signal.SIGINT)
-        printed, errors = process.communicate(timeout=30)
+        printed, errors = process.communicate(timeout=240)
     finally:
         process.kill()
     assert process.returncode == 0, errors

@@ -58,7 +58,7 @@ def test_links_lead_somewhere(target):
 def run_example(*arguments):
     script, *rest = arguments
     result = subprocess.run(
-        [sys.executable, ROOT / "examples" / script, *rest], capture_output=True, text=True, timeout=120
+        [sys.executable, ROOT / "examples" / script, *rest], capture_output=True, text=True, timeout=240
     )
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout

@@ -88,14 +88,13 @@ ACTIONS = {
 }
 
 
+# Ours before and after each of the others, first, last and between.
 ORDERS = [
     ("ours", *NEIGHBOURS),
     (*NEIGHBOURS, "ours"),
-    ("torch", "ours", "jax", "sklearn"),
     ("sklearn", "jax", "ours", "torch"),
     ("ours", "lightgbm", "torch", "sklearn"),
     ("lightgbm", "jax", "sklearn", "ours"),
-    ("torch", "ours", "lightgbm"),
 ]
 
 

@@ -7,6 +7,7 @@ float64 trajectory as PyTorch's own float32 is, within a factor.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -165,8 +166,9 @@ def as_target(y: Array, dtype: str) -> Any:
     return torch.tensor(y, dtype=None if y.dtype.kind == "i" else getattr(torch, dtype))
 
 
+@functools.cache
 def theirs(activation: str, loss: str, optimizer: str, dtype: str, jitter: int = 0) -> tuple[Array, Array]:
-    """Return weights and losses of PyTorch's hundred steps."""
+    """Return weights and losses of PyTorch's hundred steps; the exact ones are asked for twice."""
     parameters, forward = peer_of(start(activation, dtype, loss, jitter), activation, dtype)
     step, criterion, losses = peer_optimizer(OPTIMIZERS[optimizer], parameters), LOSSES[loss][1], []
     for x, y in zip(*batches(loss), strict=True):
@@ -188,11 +190,21 @@ CASES = [
 ]
 CASES += [("tanh", loss, "Adam()") for loss in LOSSES if "," in loss]
 CASES += [(activation, "cross_entropy", "Adam()") for activation in ACTIVATIONS if activation != "tanh"]
-every_case = pytest.mark.parametrize(("activation", "loss", "optimizer"), CASES)
+# In float64 every loss meets every optimizer. What float32 adds is the rounding of each alone: every loss with two
+# optimizers, every optimizer with two losses, every activation.
+FLOAT32_CASES = [
+    case for case in CASES if case[1] in ("mse", "cross_entropy") or case[2] in ("Adam()", "SGD(momentum=0.9)")
+]
+
+
+def test_float32_meets_every_activation_loss_and_optimizer() -> None:
+    for place in range(3):
+        assert {case[place] for case in FLOAT32_CASES} == {case[place] for case in CASES}
+    assert {case[2] for case in FLOAT32_CASES if case[1] == "mae"} == {"Adam()", "SGD(momentum=0.9)"}
 
 
 @pytest.mark.usefixtures("_numbers_of_pytorch_in_double")
-@every_case
+@pytest.mark.parametrize(("activation", "loss", "optimizer"), CASES)
 def test_float64_trajectories(activation: str, loss: str, optimizer: str) -> None:
     weights, losses = ours(activation, loss, optimizer, "float64")
     wanted, wanted_losses = theirs(activation, loss, optimizer, "float64")
@@ -204,7 +216,7 @@ def test_float64_trajectories(activation: str, loss: str, optimizer: str) -> Non
 
 
 @pytest.mark.usefixtures("_numbers_of_pytorch_in_double")
-@every_case
+@pytest.mark.parametrize(("activation", "loss", "optimizer"), FLOAT32_CASES)
 def test_float32_trajectories(activation: str, loss: str, optimizer: str) -> None:
     """We may be as far from the exact run as PyTorch's own, which is a matter of luck where rounding decides.
 
