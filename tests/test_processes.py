@@ -164,7 +164,7 @@ except KeyboardInterrupt:
         time.sleep(0.3)
         sent = processor_seconds(process.pid)  # its own clock: others may have taken the cores
         process.send_signal(signal.SIGINT)
-        printed, errors = process.communicate(timeout=240)
+        printed, errors = process.communicate(timeout=30)
     finally:
         process.kill()
     assert process.returncode == 0, errors
