@@ -33,7 +33,7 @@ parser.add_argument("--threads", type=int, default=0, help="default: all cores")
 options = parser.parse_args()
 
 bp.set_num_threads(options.threads)
-(X, y), (X_test, y_test) = bp.datasets.load_mnist(options.folder)
+(X, y), (X_test, y_test) = bp.datasets.load_mnist(options.folder, as_bytes=True)
 print(f"{len(X):,} + {len(X_test):,} images read, {seconds_since_start():.2f} s")
 
 BATCH_SIZE = 128

@@ -76,6 +76,16 @@ def test_mnist_takes_the_folder_as_text(mnist):
     assert len(datasets.load_mnist(str(mnist))[0][0]) == 5
 
 
+def test_mnist_as_bytes(mnist):
+    (X, y), (X_test, y_test) = datasets.load_mnist(mnist)
+    (stored, labels), (stored_test, test_labels) = datasets.load_mnist(mnist, as_bytes=True)
+    assert stored.array.dtype == stored_test.array.dtype == np.uint8
+    np.testing.assert_allclose(stored[:], X, rtol=1e-6)
+    np.testing.assert_allclose(stored_test[:], X_test, rtol=1e-6)
+    np.testing.assert_array_equal(labels, y)
+    np.testing.assert_array_equal(test_labels, y_test)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_mnist_names_a_missing_file(mnist, name):
     for path in mnist.glob(f"{name}*"):

@@ -47,3 +47,20 @@ def test_peak_follows_the_formula(sizes, batch, optimizer, states, dtype, thread
     least, most = number * kept / 2**20, (number * (kept + own) + 8 * largest) / 2**20
     print(f"{least:.1f} <= {measured:.1f} <= {most:.1f} MiB")
     assert 0.97 * least <= measured <= most + 4
+
+
+def test_non_zero_inputs_follow_it_too():
+    """A first layer that goes over the inputs that are not zero has lists of these and the transpose of its weights."""
+    sizes, batch = [2048, 1024, 10], 4096
+    program = PROGRAM.replace(
+        "np.ones((2 * BATCH, SIZES[0]), DTYPE)", "np.tile(np.eye(1, SIZES[0], dtype=DTYPE), (2 * BATCH, 1))"
+    )
+    assert program != PROGRAM
+    parameters = sum(i * o + o for i, o in itertools.pairwise(sizes))
+    numbers = 4 * parameters + sizes[0] * sizes[1] + batch * (2 * 2 * sizes[0] + sum(sizes[1:-1]) + sum(sizes[1:]))
+    own = 8 * 64 * (sum(sizes) + sizes[-1]) + 3 * 98304 + batch * 1024
+    settings = f"THREADS, SIZES, BATCH, OPTIMIZER, DTYPE = 1, {sizes}, {batch}, 'adam', 'float32'\n"
+    measured = float(run(program, before=settings))
+    least, most = 4 * numbers / 2**20, (4 * (numbers + own) + 8 * sizes[0] * sizes[1]) / 2**20
+    print(f"{least:.1f} <= {measured:.1f} <= {most:.1f} MiB")
+    assert 0.97 * least <= measured <= most + 4

@@ -14,14 +14,17 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, Literal, TypeAlias, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from .scaled import Scaled
+
 __all__ = ["load_digits", "load_mnist", "read_idx"]
 
 Samples: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
+ScaledSamples: TypeAlias = tuple[Scaled, npt.NDArray[np.int32]]
 
 # The third byte of an IDX file names the type of its elements, which are stored big-endian.
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -50,7 +53,13 @@ def load_digits() -> Samples:
     return np.multiply(table[:, :64], np.float32(1 / 16), dtype=np.float32), table[:, 64].astype(np.int32)
 
 
-def load_mnist(folder: str | os.PathLike[str]) -> tuple[Samples, Samples]:
+@overload
+def load_mnist(folder: str | os.PathLike[str], *, as_bytes: Literal[False] = ...) -> tuple[Samples, Samples]: ...
+@overload
+def load_mnist(folder: str | os.PathLike[str], *, as_bytes: Literal[True]) -> tuple[ScaledSamples, ScaledSamples]: ...
+def load_mnist(
+    folder: str | os.PathLike[str], *, as_bytes: bool = False
+) -> tuple[Samples, Samples] | tuple[ScaledSamples, ScaledSamples]:
     """Read MNIST, or a set of the same form such as Fashion-MNIST, from the four IDX files in ``folder``.
 
     The files are ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
@@ -58,6 +67,7 @@ def load_mnist(folder: str | os.PathLike[str]) -> tuple[Samples, Samples]:
 
     Args:
         folder: where the files are.
+        as_bytes: leave the pixels as the bytes that they are, in a `Scaled`: a quarter of the memory, and read sooner.
 
     Returns:
         ``((X, y), (X_test, y_test))``: ``X`` is float32 of shape (n, 784), pixels 0 … 255 scaled to 0 … 1; ``y`` is
@@ -73,7 +83,14 @@ def load_mnist(folder: str | os.PathLike[str]) -> tuple[Samples, Samples]:
     base = Path(folder)
     if not base.is_dir():
         raise FileNotFoundError(f"expected a folder with the four MNIST files, got {str(base)!r}, which is no folder")
-    return _load_pair(base, "train"), _load_pair(base, "t10k")
+    train, test = _load_pair(base, "train"), _load_pair(base, "t10k")
+    if as_bytes:
+        return (Scaled(train[0], scale=1 / 255), train[1]), (Scaled(test[0], scale=1 / 255), test[1])
+    return _as_floats(*train), _as_floats(*test)
+
+
+def _as_floats(pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int32]) -> Samples:
+    return np.divide(pixels, np.float32(255), dtype=np.float32), labels
 
 
 def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
@@ -148,7 +165,7 @@ def _read_into(file: BinaryIO, buffer: memoryview) -> int:
     return got
 
 
-def _load_pair(folder: Path, part: str) -> Samples:
+def _load_pair(folder: Path, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
     images_path, labels_path = _find(folder, f"{part}-images-idx3-ubyte"), _find(folder, f"{part}-labels-idx1-ubyte")
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
@@ -162,8 +179,7 @@ def _load_pair(folder: Path, part: str) -> Samples:
         )
     if labels.size and int(labels.max()) > 9:
         raise _malformed(labels_path, f"expected labels 0 … 9, got {int(labels.max())} at index {labels.argmax()}")
-    pixels = np.divide(images.reshape(len(images), 28 * 28), np.float32(255), dtype=np.float32)
-    return pixels, labels.astype(np.int32)
+    return images.reshape(len(images), 28 * 28), labels.astype(np.int32)
 
 
 def _find(folder: Path, name: str) -> Path:

@@ -177,8 +177,8 @@ class Trainer(TrainerFiles, Insight):
         loop or a script around `fit` stops as well. To go on instead, catch it.
 
         Args:
-            X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity. `Scaled` data, large
-                memory maps and SciPy's sparse matrices are read block by block. Without y: an iterable of batches
+            X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity. `Scaled` data and large
+                memory maps are read block by block, sparse matrices of SciPy's as they are. Without y: an iterable of batches
                 (X, y) or (X, y, sample_weight), or a function() or function(epoch) that returns one for each epoch;
                 each batch is a step.
             y: As the loss takes it: class labels (n,), one-hot rows or numbers (n, output_size), (n,) for one output.

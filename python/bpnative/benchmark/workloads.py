@@ -32,6 +32,7 @@ class Workload:
         momentum: of ``"sgd"``.
         rows: how many rows the data has.
         task: what is timed, a step of ``"fit"`` or a call of ``"predict"``.
+        density: the share of the inputs that are not zero.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Workload:
     momentum: float = 0.0
     rows: int = 8192
     task: Literal["fit", "predict"] = "fit"
+    density: float = 1.0
 
     @property
     def steps(self) -> int:
@@ -52,7 +54,7 @@ class Workload:
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of the matrix products of one step: the count that every peer is judged by.
+        """Floating-point operations of the dense products of one step: the count that every peer is judged by.
 
         A training step computes, for each layer of n_in × n_out weights, the output, the weights' gradient and, but for
         the first layer, the input's gradient: 2 · n_in · n_out operations a row each. A prediction computes the output.
@@ -78,7 +80,8 @@ class Workload:
         if self.task == "predict":
             return f"{layers}, batch {self.batch}, {self.activation}, predict"
         momentum = f" with momentum {self.momentum}" if self.momentum else ""
-        return f"{layers}, batch {self.batch}, {self.activation}, {self.loss}, {self.optimizer}{momentum}"
+        inputs = f", {self.density:g} of the inputs not zero" if self.density < 1 else ""
+        return f"{layers}, batch {self.batch}, {self.activation}, {self.loss}, {self.optimizer}{momentum}{inputs}"
 
     def quick(self) -> Workload:
         """The same arithmetic on a few batches, to see in seconds that all of it works."""
@@ -92,6 +95,7 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("tiny", _TINY, 32, loss="mse"),
     Workload("small", (64, 128, 128, 8), 64, activation="tanh", loss="mse"),
     Workload("mnist", _MNIST, 128),
+    Workload("pixels", _MNIST, 128, density=0.19),  # as in MNIST's images
     Workload("deep", (256, *[256] * 20, 10), 64),
     Workload("gelu", (512, 1024, 512, 100), 256, activation="gelu"),
     Workload("wide", (1024, 2048, 2048, 1000), 512, optimizer="sgd", learning_rate=0.01, momentum=0.9, rows=4096),
@@ -133,6 +137,8 @@ def make_data(workload: Workload, dtype: str = "float32", seed: int = 0) -> Data
         rows = random.permutation(len(images))[: workload.rows]
         return Data(images[rows].astype(dtype), labels[rows], make_parameters(workload.sizes, dtype))
     X = random.standard_normal((workload.rows, workload.sizes[0])).astype(dtype)
+    if workload.density < 1:
+        X[random.random(X.shape) >= workload.density] = 0
     teacher = random.standard_normal((workload.sizes[0], workload.sizes[-1])) / np.sqrt(workload.sizes[0])
     answers = X @ teacher
     y: Array = np.tanh(answers).astype(dtype)

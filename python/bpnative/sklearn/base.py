@@ -292,5 +292,5 @@ class BaseMLP(BaseEstimator, ABC):
 
 
 def _rows(X: Any) -> Array | SparseRows:
-    """Validated inputs: arrays as they are, sparse ones as rows to be made dense block by block."""
+    """Validated inputs: arrays as they are, sparse ones as rows of what is not zero."""
     return SparseRows(X, X.dtype, "X") if is_sparse(X) else X

@@ -111,7 +111,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Fit the network to data.
 
         Args:
-            X: (n_samples, n_features), dense, or sparse and made dense batch by batch; float32 is computed in float32,
+            X: (n_samples, n_features), dense or sparse; float32 is computed in float32,
                 all else in float64.
             y: Labels (n_samples,), or an indicator matrix (n_samples, n_labels) for several labels a sample.
             sample_weight: (n_samples,), at least 0.
