@@ -52,9 +52,8 @@ def test_peak_follows_the_formula(sizes, batch, optimizer, states, dtype, thread
 def test_non_zero_inputs_follow_it_too():
     """A first layer that goes over the inputs that are not zero has lists of these and the transpose of its weights."""
     sizes, batch = [2048, 1024, 10], 4096
-    program = PROGRAM.replace(
-        "np.ones((2 * BATCH, SIZES[0]), DTYPE)", "np.tile(np.eye(1, SIZES[0], dtype=DTYPE), (2 * BATCH, 1))"
-    )
+    one = "np.tile(np.eye(1, SIZES[0], dtype=DTYPE), (2 * BATCH, 1))"
+    program = PROGRAM.replace("np.ones((2 * BATCH, SIZES[0]), DTYPE)", one)
     assert program != PROGRAM
     parameters = sum(i * o + o for i, o in itertools.pairwise(sizes))
     numbers = 4 * parameters + sizes[0] * sizes[1] + batch * (2 * 2 * sizes[0] + sum(sizes[1:-1]) + sum(sizes[1:]))

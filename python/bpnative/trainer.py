@@ -178,9 +178,9 @@ class Trainer(TrainerFiles, Insight):
 
         Args:
             X: (n, input_size), anything that NumPy reads as real numbers; no NaN or infinity. `Scaled` data and large
-                memory maps are read block by block, sparse matrices of SciPy's as they are. Without y: an iterable of batches
-                (X, y) or (X, y, sample_weight), or a function() or function(epoch) that returns one for each epoch;
-                each batch is a step.
+                memory maps are read block by block, SciPy's sparse matrices as they are. Without y: an iterable of
+                batches (X, y) or (X, y, sample_weight), or a function() or function(epoch) that returns one for each
+                epoch; each batch is a step.
             y: As the loss takes it: class labels (n,), one-hot rows or numbers (n, output_size), (n,) for one output.
             epochs: Passes over the data, at least 1; None is 1, or as many iterations as `LBFGS` may take.
             batch_size: Samples of a step, at least 1; the last batch of an epoch may be smaller.
