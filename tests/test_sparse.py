@@ -40,6 +40,23 @@ def unsorted(matrix):
     return scipy_sparse.csr_array((values[by_row], column[by_row], starts), shape=matrix.shape)
 
 
+def laid_out_otherwise(matrix, change):
+    matrix = matrix.copy()
+    for name in ("indptr", "indices", "data"):
+        setattr(matrix, name, change(getattr(matrix, name)))
+    return matrix
+
+
+def with_gaps(array):
+    return np.repeat(array, 2)[::2]
+
+
+def unaligned(array):
+    there = np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype)
+    there[:] = array
+    return there
+
+
 CSR = scipy_sparse.csr_array(DENSE)
 CASES = {
     "int64 indices": long_indices(CSR),
@@ -58,6 +75,9 @@ CASES = {
     "float32": CSR.astype(np.float32),
     "a slice": scipy_sparse.csr_array(np.vstack([DENSE, DENSE]))[N // 2 : N // 2 + N],
     "reversed": CSR[::-1],
+    "arrays with gaps": laid_out_otherwise(long_indices(CSR), with_gaps),
+    "unaligned": laid_out_otherwise(CSR.astype(np.float32), unaligned),
+    "of the other byte order": laid_out_otherwise(CSR, lambda array: array.astype(array.dtype.newbyteorder())),
 }
 
 
@@ -126,16 +146,18 @@ def test_in_small_blocks(monkeypatch):
     np.testing.assert_array_equal(trainer.network.predict(CSR), net.predict(DENSE))
 
 
-def test_checkpoints_and_normalize(tmp_path):
+@pytest.mark.parametrize("first", [[], [bp.Normalize()]], ids=["taken as it is", "made dense"])
+def test_checkpoints(first, tmp_path):
     def run(X, **settings):
-        net = bp.Network([bp.Normalize(), bp.Dense(8, "relu"), bp.Dense(3)], K, seed=0)
-        bp.Trainer(net, "cross_entropy").fit(X, LABELS, progress=False, **settings)
+        net = bp.Network([*first, bp.Dense(8, "relu"), bp.Dense(3)], K, seed=0)
+        bp.Trainer(net, "cross_entropy").fit(X, LABELS, validation_split=0.2, progress=False, **settings)
         return net.parameters.copy()
 
     run(CSR, epochs=2, checkpoint=tmp_path / "run")
     np.testing.assert_array_equal(run(CSR, epochs=4, checkpoint=tmp_path / "run"), run(DENSE, epochs=4))
     with pytest.raises(ValueError, match="data is"):
         run(CSR * 2.0, epochs=5, checkpoint=tmp_path / "run")
+    run(DENSE, epochs=5, checkpoint=tmp_path / "run")  # the same data, whatever form they have
 
 
 def test_split(matrix):

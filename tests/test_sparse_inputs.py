@@ -154,6 +154,48 @@ def test_data_that_become_dense_and_sparse_again():
     assert_same_bits(results[0], results[1], "weights, outputs and gradient")
 
 
+@in_both_types
+def test_memory_grows_and_shrinks_with_the_batch(dtype):
+    rng = np.random.default_rng(12)
+    y, results = rng.standard_normal((150, 2)).astype(dtype), []
+    cases = [(0.01, 20), (0.3, 20), (0.02, 150), (1.0, 150), (0.0, 7), (0.6, 64)]
+    data_of = [data(rng, 150, 70, 2, density, dtype)[0] for density, _ in cases]
+    for net, as_native in zip(pair((70, 20, 2), dtype), (rows_of, np.asarray), strict=True):
+        native, found = bp.Trainer(net, loss="mse", optimizer="sgd")._native, []
+        for x, (_, size) in zip(data_of, cases, strict=True):
+            losses, outputs = np.empty(-(-150 // size)), np.empty((150, 2), dtype)
+            order, rates = np.arange(150)[::-1].copy(), np.full(len(losses), 0.01)
+            native.train(losses, outputs, as_native(x), y, None, order, rates, size)
+            gradient = np.empty_like(net.parameters)
+            native.gradients(gradient, as_native(x[:size]), y[:size], None)
+            found.append(np.concatenate([losses, outputs.ravel(), gradient, net.parameters]))
+        results.append(np.concatenate(found))
+    assert_same_bits(results[0], results[1], "all that was computed")
+
+
+def test_one_long_row_among_many():
+    """The memory of a batch is that of its elements: as many rows as long as the longest would be 40 GB."""
+    inputs, n = 1 << 21, 1200
+    starts, columns = np.full(n + 1, inputs), np.arange(inputs, dtype=np.int32)
+    starts[0] = 0
+    rows = starts, columns, np.ones(inputs, np.float32)
+    net = bp.Network([bp.Dense(1)], inputs, seed=0)
+    net.layers[0].weight[...] = 2.0**-21
+    native, y, expected = (
+        bp.Trainer(net, loss="mse", optimizer="sgd")._native,
+        np.zeros((n, 1), np.float32),
+        np.eye(n, 1),
+    )
+    predicted, loss, gradient = np.empty_like(y), np.empty(1), np.empty_like(net.parameters)
+    net._native.predict(predicted, rows)
+    assert (predicted == expected).all()
+    assert native.evaluate(None, rows, y, None) == native.gradients(gradient, rows, y, None) == 1 / n
+    np.testing.assert_allclose(gradient, 2 / n, rtol=1e-6)
+    native.train(loss, predicted, rows, y, None, np.arange(n), np.full(1, 0.01), n)
+    assert loss[0] == 1 / n
+    assert (predicted == expected).all()
+
+
 def test_not_a_number_is_an_element():
     x, y = data(np.random.default_rng(10), 64, 80, 1, 0.05, "float32")
     x[5, 7] = np.nan

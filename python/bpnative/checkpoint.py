@@ -290,10 +290,11 @@ def _fingerprint(samples: SampleSource) -> str:
     """Lengths and a checksum of 64 rows spread over the data: to notice other data, in no time."""
     places = np.linspace(0, samples.n - 1, min(64, samples.n)).astype(np.intp)
     x, y, weight, rows = samples.take(samples.order(None)[places], len(places), 0)
+    x_rows = samples.gather(rows) if isinstance(x, tuple) else x[rows]  # sparse or dense, the same data are the same
     checksum = 0
-    for array in (x, y, weight):
+    for array in (x_rows, y[rows], None if weight is None else weight[rows]):
         if array is not None:
-            checksum = zlib.crc32(np.ascontiguousarray(array[rows]).tobytes(), checksum)
+            checksum = zlib.crc32(np.ascontiguousarray(array).tobytes(), checksum)
     weighted = "" if weight is None else ", weighted"
     return f"{samples.n} rows{weighted}, checksum {checksum:08x}"
 

@@ -41,6 +41,9 @@ class SampleSource(Protocol):
     def take(self, part: Order, batch_size: int, step: int) -> tuple[NativeRows, Array, Array | None, Order]:
         """x, y, weight and the rows of them that the samples `part` of an order are; `step` numbers the first."""
 
+    def gather(self, part: Order) -> Array:
+        """These rows of x, dense."""
+
     def block(self, start: int, stop: int) -> Samples:
         """The samples from start to stop, unshuffled."""
 
@@ -83,6 +86,11 @@ class Samples(NamedTuple):
     def take(self, part: Order, batch_size: int, step: int) -> tuple[NativeRows, Array, Array | None, Order]:
         """The arrays as they are: native code gathers the rows."""
         return self.x, self.y, self.weight, part
+
+    def gather(self, part: Order) -> Array:
+        """Copies of these rows of x."""
+        rows: Array = self.x[part]
+        return rows
 
     def block(self, start: int, stop: int) -> Samples:
         """A view of the samples from start to stop."""

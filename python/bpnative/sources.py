@@ -64,8 +64,8 @@ class Source:
         forms = forms if augment is None else ()
         self._sparse = x if "sparse" in forms and isinstance(x, SparseRows) else None
         self._bytes = x.native() if "bytes" in forms and isinstance(x, Scaled) else None
-        longest = x.shape[1] if self._sparse is None else self._sparse.longest_row
-        self.block_rows = max(1, BLOCK_VALUES // max(1, longest))
+        numbers_a_row = x.shape[1] if self._sparse is None else self._sparse.entries_a_row
+        self.block_rows = max(1, BLOCK_VALUES // max(1, numbers_a_row))
         ready = self._sparse is not None or self._bytes is not None or (augment is None and isinstance(x, np.ndarray))
         self.run_rows = sys.maxsize if ready else self.block_rows
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .data import check_columns
+from .data import as_contiguous, check_columns
 from .samples import Order
 
 Array = npt.NDArray[Any]
@@ -48,12 +48,11 @@ class SparseRows:
         self.dtype = dtype
         starts, columns, values = _compressed_rows(matrix, what)
         _check_places(starts, columns, values, self.shape, what)
-        self._starts, columns, values = _each_place_once(starts, columns, values)
-        self._columns = np.ascontiguousarray(columns, np.int32)
+        starts, columns, values = _each_place_once(starts, columns, values)
+        self._starts, self._columns = as_contiguous(starts, np.int64), as_contiguous(columns, np.int32)
         if np.signbit(values[values == 0]).any():
             values = values + values.dtype.type(0)  # -0 becomes 0, as where it is added to zeros
-        with np.errstate(over="ignore"):
-            self._values = np.ascontiguousarray(values, dtype)
+        self._values = as_contiguous(values, dtype)
         if finite and not np.isfinite(self._values).all():
             at = int(np.argmin(np.isfinite(self._values)))
             row = int(np.searchsorted(self._starts, at, side="right")) - 1
@@ -70,9 +69,9 @@ class SparseRows:
         return max(1, BLOCK_VALUES // max(1, self.shape[1]))
 
     @property
-    def longest_row(self) -> int:
-        """The most entries of a row."""
-        return int(np.diff(self._starts).max(initial=0))
+    def entries_a_row(self) -> int:
+        """The mean, rounded up."""
+        return -(-int(self._starts[-1] - self._starts[0]) // max(1, len(self)))
 
     def entries(self, start: int = 0, stop: int | None = None) -> tuple[Order, Array, Array]:
         """For native code: where each row from start to stop begins, and columns and values of all entries."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install 'bpnative[sklearn]'")
 
-import scipy.sparse
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import scale
@@ -219,75 +217,6 @@ def test_lbfgs_takes_no_dropout() -> None:
     for extra in ({"dropout": 0.1}, {"batch_norm": True}):
         with pytest.raises(ValueError, match="neither dropout nor batch_norm"):
             MLPClassifier(solver="lbfgs", **extra).fit(IRIS, SPECIES)
-
-
-SPARSE = np.where(np.abs(IRIS) > 0.5, IRIS, 0.0)
-FORMATS = ["csr", "csc", "coo", "lil"]
-
-
-@pytest.mark.parametrize("kind", [f"{name}_{kind}" for name in FORMATS for kind in ("matrix", "array")])
-@pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"solver": "lbfgs", "max_iter": 20}], ids=str)
-def test_sparse(kind: str, settings: dict[str, Any]) -> None:
-    X = getattr(scipy.sparse, kind)(SPARSE)
-    weight = np.random.default_rng(0).random(150)
-    dense = MLPClassifier(**{**SETTINGS, **settings}).fit(SPARSE, SPECIES, weight)
-    sparse = MLPClassifier(**{**SETTINGS, **settings}).fit(X, SPECIES, weight)
-    np.testing.assert_array_equal(sparse.predict_proba(X), dense.predict_proba(SPARSE))
-    assert sparse.score(X, SPECIES) == dense.score(SPARSE, SPECIES)
-
-
-def test_sparse_sets_of_ones_own() -> None:
-    X = scipy.sparse.csr_array(SPARSE)
-    models = []
-    for train in (X, SPARSE):
-        model = MLPRegressor(**SETTINGS).fit(train, IRIS[:, 3], X_val=train[:20], y_val=IRIS[:20, 3])
-        models.append(model.partial_fit(train, IRIS[:, 3]))
-    np.testing.assert_array_equal(models[0].predict(X), models[1].predict(SPARSE))
-    assert models[0].validation_scores_ == models[1].validation_scores_
-    # float32 beside a network of float64, and the other way round
-    np.testing.assert_array_equal(models[0].predict(X.astype(np.float32)), models[1].predict(SPARSE.astype("f4")))
-    for kind in (np.float32, np.float64):
-        small = MLPRegressor(**SETTINGS).fit(X.astype(kind), IRIS[:, 3], X_val=X[:20], y_val=IRIS[:20, 3])
-        assert small.predict(X.astype(kind)).dtype == kind
-
-
-@pytest.mark.parametrize("first", ["float32", "float64"])
-@pytest.mark.parametrize("call", ["fit", "warm start", "partial_fit", "lbfgs"])
-def test_sparse_of_another_dtype_than_the_fit_before(call: str, first: str) -> None:
-    second = "float64" if first == "float32" else "float32"
-    models = []
-    for form in (np.asarray, scipy.sparse.csr_array):
-        model = MLPRegressor(**SETTINGS, warm_start=call == "warm start", callbacks=[bp.Callback()])
-        if call == "lbfgs":
-            model.set_params(solver="lbfgs", warm_start=True, max_iter=5)
-        fit = model.partial_fit if call == "partial_fit" else model.fit
-        held_out = {"X_val": form(IRIS), "y_val": IRIS[:, 0]} if call in ("fit", "warm start") else {}
-        fit(form(SPARSE.astype(first)), IRIS[:, 3])
-        fit(form(SPARSE.astype(second)), IRIS[:, 3], **held_out)
-        models.append(model)
-    np.testing.assert_array_equal(models[0].network_.parameters, models[1].network_.parameters)
-    if call != "lbfgs":
-        assert models[0].validation_scores_ == models[1].validation_scores_
-    wide = np.full((1, 4), 1e300)
-    with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(models[0].predict(wide), models[1].predict(scipy.sparse.csr_array(wide)))
-
-
-@pytest.mark.parametrize("settings", [{"batch_size": 100}, {"early_stopping": True}, {"solver": "lbfgs"}], ids=str)
-def test_sparse_in_the_memory_of_a_batch(settings: dict[str, Any]) -> None:
-    rows, columns = (20_000 if settings.get("batch_size") else 4000), 50_000  # dense 8 GB, and 1.6 GB
-    rng = np.random.default_rng(0)
-    entries = rows * columns // 10_000
-    places = rng.integers(0, rows, entries), rng.integers(0, columns, entries)
-    X = scipy.sparse.coo_array((np.ones(entries), places), shape=(rows, columns)).tocsr()
-    y = X[:, :1000].sum(axis=1) > 0
-    tracemalloc.start()
-    try:
-        MLPClassifier((2,), max_iter=1, random_state=0).set_params(**settings).fit(X, y).predict(X[:4000])
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 400e6
 
 
 def test_a_batch_without_weight_moves_nothing() -> None:

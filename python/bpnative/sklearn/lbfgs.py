@@ -11,6 +11,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from ..samples import NativeRows, Samples
 from ..sources import Source
+from ..sparse import BLOCK_VALUES
 from ..trainer import Trainer
 from .architecture import dense_layers, set_l2
 from .objective import Objective
@@ -81,6 +82,8 @@ def fit_lbfgs(
 def _loss_and_gradient(trainer: Trainer, samples: Samples | Source) -> tuple[float, Array]:
     """Mean loss and gradient of all samples: in one pass, or where these take too much memory, in blocks."""
     n, rows = samples.n, samples.block_rows
+    if isinstance(samples, Source):  # rows of a few elements are no longer than what the layers make of them
+        rows = min(rows, max(1, BLOCK_VALUES // max(trainer.network._sizes[1:])))
     if n <= rows:
         return _of_block(trainer, *samples.native_block(0, n))
     loss, gradient = 0.0, np.zeros(trainer.network.parameters.shape)

@@ -1,9 +1,10 @@
 // The products of a first dense layer whose inputs are mostly zero, over their non-zero elements alone. Called by
-// nn/dense and nn/sparse_batch through the table.
+// nn/sparse_inputs through the table.
 //   forward   y[O x S]  = act(bias + W[O x I] . x[I x S])
 //   gradient  dW[R x I] = dz[R x B] . x[B x I]
 // Vectors lie along the outputs: an element of x is multiplied with a row of W^T, or of dz^T. Terms are added in the
-// order of k as in gemm.h, and zero times a finite number changes no sum: the bits are those of the dense product.
+// order of k as in gemm.h, and zero times a finite number changes no sum, a sum of -0 (of terms too small for the type,
+// or a bias of -0) apart: the bits are those of the dense product, but for the signs of such zeros.
 #ifndef BPNATIVE_KERNELS_SPARSE_H_
 #define BPNATIVE_KERNELS_SPARSE_H_
 
@@ -122,12 +123,13 @@ void sparse_outputs(const SparseForward<T>& p, int output) {
     }
     const bool blocks = elements * kCached >= static_cast<int64_t>(kElements) * count * p.inputs;
     const int step = blocks && p.inputs > kCached ? kCached : p.inputs;
-    for (int limit = step; limit < p.inputs + step; limit += step) {
+    for (int limit = 0; limit < p.inputs;) {
+      limit = p.inputs - limit < step ? p.inputs : limit + step;
       for (int s = 0; s < count; ++s) {
         V<T> sum[N];
         BPN_UNROLL
         for (int v = 0; v < N; ++v) sum[v] = load<T>(sums + s * kWidth + v * kLanes<T>);
-        const ptrdiff_t at = (first + s) * p.row;
+        const ptrdiff_t at = static_cast<ptrdiff_t>(p.begin[first + s]);
         next[s] = add_rows<T, true>(sum, p.packed + output, p.packed_row, p.feature + at, p.value + at, next[s],
                                     p.length[first + s], limit);
         BPN_UNROLL

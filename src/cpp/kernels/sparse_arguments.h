@@ -6,19 +6,18 @@
 
 namespace bpnative {
 
-// The non-zero elements of a slice's rows: sample s has length[s] of them from s * row on, in the order of the
+// The non-zero elements of a slice's rows: sample s has length[s] of them from begin[s] on, in the order of the
 // features.
 template <class T>
 struct SparseForward {
   T* y;  // [outputs x width]
   ptrdiff_t stride;
-  const T*
-      packed;  // [inputs x packed_row]: W^T, of the features that occur; packed_row: outputs in whole sample blocks
-  ptrdiff_t packed_row;
-  const T* bias;  // or null
+  const T* packed;       // [inputs x packed_row]: W^T, of the features that occur
+  ptrdiff_t packed_row;  // outputs in whole sample blocks
+  const T* bias;         // or null
+  const int64_t* begin;
   const int32_t *length, *feature;
   const T* value;
-  ptrdiff_t row;
   int count, width, inputs, outputs;
   Activation activation;
   T parameter;

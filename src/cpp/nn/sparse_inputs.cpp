@@ -13,6 +13,25 @@ namespace {
 constexpr std::int64_t kMostElements = std::int64_t{1} << 24;
 constexpr int kLeastBatch = 32, kLeastInputs = 64, kLeastOutputs = 16;
 
+template <class N>
+void grow(Buffer<N>& buffer, std::size_t size) {
+  if (buffer.size() >= size) return;
+  buffer = Buffer<N>();
+  buffer = Buffer<N>(size);
+}
+
+template <class T>
+std::int64_t elements_of_largest_batch(const Samples<T>& samples, int batch) {
+  std::int64_t largest = 0;
+  for (std::int64_t begin = 0; begin < samples.count; begin += batch) {
+    std::int64_t elements = 0;
+    for (std::int64_t i = begin; i < std::min(begin + batch, samples.count); ++i)
+      elements += samples.starts[samples.row(i) + 1] - samples.starts[samples.row(i)];
+    largest = std::max(largest, elements);
+  }
+  return largest;
+}
+
 // Row i as numbers, converted to `space` where it is of bytes.
 template <class T>
 const T* row_of(const Kernels<T>& kernels, const Samples<T>& samples, std::int64_t i, int inputs, T* space) {
@@ -55,33 +74,29 @@ bool SparseInputs<T>::pays(const Kernels<T>& kernels, const Samples<T>& samples,
 }
 
 template <class T>
-void SparseInputs<T>::reserve(const Samples<T>& samples, int batch, int slices, int inputs, int outputs) {
-  std::int64_t row = inputs;
-  if (samples.elements_alone()) {
-    row = 1;
-    for (std::int64_t i = 0; i < samples.count; ++i)
-      row = std::max(row, samples.starts[samples.row(i) + 1] - samples.starts[samples.row(i)]);
-  }
-  const std::size_t elements = checked_multiply(batch, static_cast<std::size_t>(row), "the memory of a batch");
-  if (elements > std::numeric_limits<std::int32_t>::max())
-    fail_value("batches of " + std::to_string(batch) + " rows with up to " + std::to_string(row) +
-               " elements are too large: use a smaller batch_size");
-  const std::size_t size = checked_multiply(slices, divide_up(inputs, kBlock), "the memory of a batch");
-  if (inputs == inputs_ && outputs == outputs_ && row <= row_ && length_.size() >= static_cast<std::size_t>(batch) &&
-      occurs_.size() >= size && (!samples.bytes || converted_.size() > 0))
-    return;
-  release();
+void SparseInputs<T>::reserve(const Samples<T>& samples, int batch, int planned, int slices, int inputs, int outputs,
+                              bool training) {
+  const char* const what = "the memory of a batch";
+  const bool dense = !samples.elements_alone();
+  const std::size_t found = dense ? checked_multiply(planned, inputs, what) : 0;
+  std::size_t sorted = 0;
+  if (training) sorted = dense ? found : static_cast<std::size_t>(elements_of_largest_batch(samples, batch));
+  if (sorted > std::numeric_limits<std::int32_t>::max())
+    fail_value("a batch of " + std::to_string(batch) + " rows with " + std::to_string(sorted) +
+               " elements in all is too large: use a smaller batch_size");
   inputs_ = inputs, outputs_ = outputs, packed_row_ = round_up(outputs, kSampleBlock);
-  row_ = static_cast<int>(row);
-  length_ = Buffer<std::int32_t>(batch);
-  feature_ = Buffer<std::int32_t>(elements);
-  sample_ = Buffer<std::int32_t>(elements);
-  start_ = Buffer<std::int32_t>(static_cast<std::size_t>(inputs) + 2);
-  by_row_ = Buffer<T>(elements);
-  by_feature_ = Buffer<T>(elements);
-  packed_ = Buffer<T>(checked_multiply(inputs, packed_row_, "the memory of a batch"));
-  if (samples.bytes) converted_ = Buffer<T>(checked_multiply(slices, inputs, "the memory of a batch"));
-  occurs_ = Buffer<std::uint32_t>(size);
+  grow(begin_, planned);
+  grow(length_, planned);
+  grow(found_feature_, found);
+  grow(found_value_, found);
+  feature_ = dense ? found_feature_.data() : samples.columns;
+  value_ = dense ? found_value_.data() : samples.values;
+  grow(converted_, samples.bytes ? checked_multiply(slices, inputs, what) : 0);
+  grow(sample_, sorted);
+  grow(by_feature_, sorted);
+  if (training) grow(start_, static_cast<std::size_t>(inputs) + 2);
+  grow(packed_, checked_multiply(inputs, packed_row_, what));
+  grow(occurs_, checked_multiply(slices, blocks(), what));
 }
 
 template <class T>
@@ -91,22 +106,20 @@ void SparseInputs<T>::collect(const Kernels<T>& kernels, const Samples<T>& sampl
   std::uint32_t* const occurs = occurs_.data() + static_cast<std::ptrdiff_t>(slice) * blocks();
   std::fill_n(occurs, blocks(), 0u);
   for (int b = first; b < first + count; ++b) {
-    std::int32_t* const feature = feature_.data() + static_cast<std::ptrdiff_t>(b) * row_;
-    T* const value = by_row_.data() + static_cast<std::ptrdiff_t>(b) * row_;
     const std::int64_t row = samples.row(begin + b);
     if (!samples.elements_alone()) {
       if (samples.x && b + 1 < first + count) {  // rows in any order are not foreseen by the hardware
         const T* next = samples.x + samples.row(begin + b + 1) * inputs_;
         for (int i = 0; i < inputs_; i += kLine) __builtin_prefetch(next + i);
       }
+      begin_[b] = static_cast<std::int64_t>(b) * inputs_;
       T* const space = samples.bytes ? converted_.data() + static_cast<std::ptrdiff_t>(slice) * inputs_ : nullptr;
-      length_[b] = kernels.nonzeros(feature, value, occurs, row_of(kernels, samples, row, inputs_, space), inputs_);
+      length_[b] = kernels.nonzeros(found_feature_.data() + begin_[b], found_value_.data() + begin_[b], occurs,
+                                    row_of(kernels, samples, row, inputs_, space), inputs_);
     } else {
-      const std::int64_t from = samples.starts[row];
-      length_[b] = static_cast<std::int32_t>(samples.starts[row + 1] - from);
-      std::copy_n(samples.columns + from, length_[b], feature);
-      std::copy_n(samples.values + from, length_[b], value);
-      for (int i = 0; i < length_[b]; ++i) occurs[feature[i] / kBlock] = 1;
+      begin_[b] = samples.starts[row];
+      length_[b] = static_cast<std::int32_t>(samples.starts[row + 1] - begin_[b]);
+      for (int i = 0; i < length_[b]; ++i) occurs[feature_[begin_[b] + i] / kBlock] = 1;
     }
   }
 }
@@ -118,16 +131,15 @@ void SparseInputs<T>::sort(int count) {
   std::int32_t* const start = start_.data();
   std::fill_n(start, inputs_ + 2, 0);
   for (int b = 0; b < count; ++b) {
-    const std::int32_t* feature = feature_.data() + static_cast<std::ptrdiff_t>(b) * row_;
+    const std::int32_t* feature = feature_ + begin_[b];
     for (int i = 0; i < length_[b]; ++i) ++start[feature[i] + 2];
   }
   for (int i = 2; i < inputs_ + 2; ++i) start[i] += start[i - 1];
   for (int b = 0; b < count; ++b) {
-    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(b) * row_;
-    for (std::ptrdiff_t i = at; i < at + length_[b]; ++i) {
+    for (std::int64_t i = begin_[b]; i < begin_[b] + length_[b]; ++i) {
       const std::int32_t place = start[feature_[i] + 1]++;
       sample_[place] = b;
-      by_feature_[place] = by_row_[i];
+      by_feature_[place] = value_[i];
     }
   }
 }
@@ -144,13 +156,12 @@ void SparseInputs<T>::pack(const Kernels<T>& kernels, const T* weight, int block
 
 template <class T>
 void SparseInputs<T>::forward(const SliceCall<T>& call, const T* bias) const {
-  const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(call.first) * row_;
   SparseForward<T> p{};
   p.y = call.y, p.stride = call.stride;
   p.packed = packed_.data(), p.packed_row = packed_row_;
   p.bias = bias;
-  p.length = length_.data() + call.first, p.feature = feature_.data() + at, p.value = by_row_.data() + at;
-  p.row = row_;
+  p.begin = begin_.data() + call.first, p.length = length_.data() + call.first;
+  p.feature = feature_, p.value = value_;
   p.count = call.count, p.width = call.width, p.inputs = inputs_, p.outputs = outputs_;
   p.activation = call.applied.activation, p.parameter = static_cast<T>(call.applied.parameter);
   p.slope = call.slope;

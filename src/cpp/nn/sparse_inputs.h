@@ -24,8 +24,9 @@ class SparseInputs {
   // as a few rows tell (the same for any thread). `used`: it is on, and stays on where the gain is in doubt.
   static bool pays(const Kernels<T>& kernels, const Samples<T>& samples, int batch, int inputs, int outputs, bool used);
 
-  // Memory for batches of so many samples in so many slices; kept as it is where it suffices.
-  void reserve(const Samples<T>& samples, int batch, int slices, int inputs, int outputs);
+  // What a call with these samples needs beside its plan: batches of `batch` of them, memory for `planned` in so many
+  // slices. Memory that suffices is kept, and what elements take is what the largest batch has.
+  void reserve(const Samples<T>& samples, int batch, int planned, int slices, int inputs, int outputs, bool training);
   void release() { *this = SparseInputs(); }
 
   // Phase by phase of a batch of `count` samples that begins at `begin`. First every slice:
@@ -47,10 +48,16 @@ class SparseInputs {
 
  private:
   int inputs_ = 0, outputs_ = 0, packed_row_ = 0;
-  int row_ = 0;  // the elements of sample b lie from b * row_ on; those of feature i from start_[i] on
-  Buffer<std::int32_t> length_, feature_, sample_, start_;
-  Buffer<T> by_row_, by_feature_, packed_, converted_;  // converted_: a row in each slice, where samples are bytes
-  Buffer<std::uint32_t> occurs_;                        // in each slice: a bit a feature
+  // By rows: sample b has length_[b] elements from begin_[b] on, the user's own, or found in rows that were dense.
+  const std::int32_t* feature_ = nullptr;
+  const T* value_ = nullptr;
+  Buffer<std::int64_t> begin_;
+  Buffer<std::int32_t> length_, found_feature_;
+  Buffer<T> found_value_, converted_;  // converted_: a row in each slice, where samples are bytes
+  // By features: those of feature i from start_[i] on.
+  Buffer<std::int32_t> start_, sample_;
+  Buffer<T> by_feature_, packed_;
+  Buffer<std::uint32_t> occurs_;  // in each slice: a bit a feature
 };
 
 }  // namespace bpnative

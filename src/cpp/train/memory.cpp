@@ -38,7 +38,9 @@ void Engine<T>::plan_for(const Samples<T>& samples, int batch, std::int64_t at_m
   const bool pays = considered && SparseInputs<T>::pays(kernels_, samples, batch, network_.inputs(),
                                                         network_.layer(layer).outputs(), plan_.sparse >= 0);
   plan(batch, at_most, purpose, pays ? layer : -1);
-  if (pays) sparse_.reserve(samples, plan_.batch, plan_.slices, network_.inputs(), network_.layer(layer).outputs());
+  if (pays)
+    sparse_.reserve(samples, batch, plan_.batch, plan_.slices, network_.inputs(), network_.layer(layer).outputs(),
+                    plan_.training());
 }
 
 #define BPN_INSTANTIATE(T)                                        \
