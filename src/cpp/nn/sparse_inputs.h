@@ -1,8 +1,7 @@
 // The inputs of a network whose data are mostly zero (one-hot columns, words, images on black): the non-zero elements
 // of a batch by rows, for the first layer's forward product, and by features, for its gradient, and that layer's W^T.
 // Filled by train/engine, slice by slice and block by block, each from any thread; read by nn/dense.
-//   dense products: 2 B I O operations each;  over the elements that are not zero: their share of that, at half the
-//   rate
+//   a dense product takes 2 B I O operations; one over the non-zero elements their share of that, at half the rate
 #ifndef BPNATIVE_NN_SPARSE_INPUTS_H_
 #define BPNATIVE_NN_SPARSE_INPUTS_H_
 
