@@ -54,7 +54,7 @@ def picture(cases, peers, machine, path):
     axes.axhline(1, color="black", linewidth=1)
     axes.set_yscale("log")
     axes.set_yticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5", "1", "2", "5", "10", "20", "50"])
-    axes.set_xticks(range(len(shown)), [workload for workload, _ in shown])
+    axes.set_xticks(range(len(shown)), [workload.replace("-", "\n") for workload, _ in shown])
     axes.set_ylabel("times as long as bpnative")
     axes.set_title(f"{machine['processor']}, {machine['isa']}, 1 thread", fontsize=10)
     figure.legend(loc="outside lower center", ncols=len(peers), fontsize=8, frameon=False)

@@ -226,6 +226,8 @@ class Network(NetworkFiles):
         sparse = x if isinstance(x, SparseRows) and self._native.takes_sparse else None
         if isinstance(x, SparseRows) and not sparse:
             rows = min(rows, x.block_rows)
+        elif sparse:  # what is multiplied is less by so much, and what is made once for a block is more of it
+            rows *= max(1, self._sizes[0] // (4 * max(1, sparse.entries_a_row)))
         elif len(x) <= rows and not sparse:
             self._native.predict(out, x)
             return out

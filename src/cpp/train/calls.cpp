@@ -107,7 +107,7 @@ void Engine<T>::predict(T* outputs, const Samples<T>& rows) {
   if (rows_taken) return predict_few(outputs, rows.x, static_cast<int>(rows.count));
   // Blocks bound the number of slices; the memory is two buffers a worker, whatever the count, and the elements of a
   // block where these alone are given.
-  const std::int64_t block = rows.elements_alone() ? 1024 : std::int64_t{1} << 20;
+  const std::int64_t block = std::int64_t{1} << (rows.elements_alone() ? 14 : 20);
   for (std::int64_t begin = 0; begin < rows.count; begin += block) {
     const int count = static_cast<int>(std::min(block, rows.count - begin));
     // Planned for the next power of two, so that predictions of changing sizes share a few plans.
