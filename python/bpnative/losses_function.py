@@ -192,7 +192,7 @@ class FunctionTrainer:
         penalty: npt.NDArray[np.float64] | None = None,
     ) -> None:
         """One update for each step of the order, which takes `accumulate` minibatches."""
-        assert isinstance(x, np.ndarray)  # see Checker.sparse
+        assert isinstance(x, np.ndarray)  # see Checker.forms
         whole = batch_size * accumulate
         for step, rates in enumerate(learning_rate.reshape(len(learning_rate), -1)):
             end = min((step + 1) * whole, len(order))
@@ -216,7 +216,7 @@ class FunctionTrainer:
 
     def gradients(self, gradient: Array, x: NativeRows, y: Array, weight: Array | None) -> float:
         """The loss; its gradient in all parameters goes to `gradient`."""
-        assert isinstance(x, np.ndarray)  # see Checker.sparse
+        assert isinstance(x, np.ndarray)  # see Checker.forms
         loss, _ = self._backward(x, y, weight)
         self._native.add_penalties()
         np.copyto(gradient, self._network.gradients)
@@ -224,7 +224,7 @@ class FunctionTrainer:
 
     def evaluate(self, outputs: Array | None, x: NativeRows, y: Array, weight: Array | None) -> float:
         """The loss, forward only, and the outputs where wanted."""
-        assert isinstance(x, np.ndarray)  # see Checker.sparse
+        assert isinstance(x, np.ndarray)  # see Checker.forms
         output = self._network.predict(x)
         if outputs is not None:
             np.copyto(outputs, output)

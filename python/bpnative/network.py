@@ -224,16 +224,16 @@ class Network(NetworkFiles):
         out = np.empty((len(x), self._sizes[-1]), self._dtype)
         rows = self._block_rows
         sparse = x if isinstance(x, SparseRows) and self._native.takes_sparse else None
-        if isinstance(x, SparseRows) and not sparse:
-            rows = min(rows, x.block_rows)
-        elif sparse:  # what is multiplied is less by so much, and what is made once for a block is more of it
+        if sparse is not None:  # what is multiplied is less by so much, and what is made once for a block is more of it
             rows *= max(1, self._sizes[0] // (4 * max(1, sparse.entries_a_row)))
-        elif len(x) <= rows and not sparse:
+        elif isinstance(x, SparseRows):
+            rows = min(rows, x.block_rows)
+        elif len(x) <= rows:
             self._native.predict(out, x)
             return out
         for start in range(0, len(x), rows):
             stop = start + rows
-            self._native.predict(out[start:stop], sparse.entries(start, stop) if sparse else x[start:stop])
+            self._native.predict(out[start:stop], x[start:stop] if sparse is None else sparse.entries(start, stop))
         return out
 
     def _predict_stored(self, X: Scaled | Array) -> Array:

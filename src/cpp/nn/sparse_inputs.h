@@ -33,7 +33,7 @@ class SparseInputs {
                int count);
   // then these two, in any order or at once: the elements by features, and W^T of a block of features.
   void sort(int count);
-  static constexpr int kBlock = 32;
+  static constexpr int kBlock = 32;  // the features of a word of occurs_, as the kernel sets its bits
   int blocks() const { return divide_up(inputs_, kBlock); }
   void pack(const Kernels<T>& kernels, const T* weight, int block, int slices);
 
